@@ -1,0 +1,1 @@
+//! The local control socket: status, records and usage of the running gateway.

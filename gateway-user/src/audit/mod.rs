@@ -1,0 +1,1 @@
+//! The record of every flow, chained so that edits show.

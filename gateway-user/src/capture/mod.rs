@@ -1,0 +1,1 @@
+//! How connections reach us: kernel steering, listeners and cgroups.

@@ -1,0 +1,1 @@
+//! What the operator asked for: raw as written, compiled, and where each value came from.

@@ -1,0 +1,1 @@
+//! Who sent a request: the principal whose rules and budgets apply.

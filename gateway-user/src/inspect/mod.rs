@@ -1,0 +1,1 @@
+//! What text may pass: rules, the exact scan, and the holdback of bodies and streams.

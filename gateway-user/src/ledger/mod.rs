@@ -1,0 +1,1 @@
+//! Money: prices, budgets, reservations and what a flow finally cost.

@@ -1,0 +1,1 @@
+//! Which hosts are LLM providers, and which dialect a path of theirs speaks.

@@ -1,0 +1,1 @@
+//! Where state lives: one small trait and the stores behind it.

@@ -1,0 +1,1 @@
+//! Log set-up and the counters every other room may raise.

@@ -1,0 +1,1 @@
+//! Connections to providers: dialled, verified, pooled.
