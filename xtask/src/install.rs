@@ -58,6 +58,18 @@ pub fn packages<'a>(packages: impl IntoIterator<Item = &'a Package>) -> Result<(
     result
 }
 
+/// Installs a cargo subcommand from its registry, locked, when it is missing.
+pub fn cargo_command(name: &str) -> Result<()> {
+    let program = format!("cargo-{name}");
+    if on_path(&program) {
+        return Ok(());
+    }
+    println!("installing {program} (minutes, once) …");
+    let status = Command::new("cargo").args(["install", "--locked", "--quiet", &program]).status()?;
+    ensure!(status.success(), "cannot install {program}; run: cargo install --locked {program}");
+    Ok(())
+}
+
 /// Whether this process may change the system.
 pub fn is_root() -> bool {
     // The owner of /proc/self is the effective user.

@@ -6,6 +6,7 @@ mod run;
 mod stages;
 mod suite;
 mod tally;
+mod tidy;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -36,6 +37,8 @@ enum Task {
     },
     /// Install what the tests need, run every stage, end with `N passed, N failed`.
     Test(suite::Options),
+    /// Check the tree: import order of rooms, file heads and lengths, README's map, leftovers.
+    Tidy,
 }
 
 fn main() -> ExitCode {
@@ -53,6 +56,11 @@ fn dispatch(task: Task) -> Result<ExitCode> {
     match task {
         Task::Demo { arguments } => demo::run(&root, &arguments),
         Task::Test(options) => suite::run(&root, &options),
+        Task::Tidy => {
+            let complaints = tidy::run(&root)?;
+            complaints.iter().for_each(|complaint| println!("{complaint}"));
+            Ok(if complaints.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use crate::install::{self, Package};
 use crate::run;
 use crate::suite::Options;
 use crate::tally::Tally;
+use crate::tidy;
 
 /// One stage: a name to select it by, what it needs, and what it does.
 pub struct Stage {
@@ -27,6 +28,8 @@ pub struct Stage {
 pub const STAGES: &[Stage] = &[
     Stage { name: "fmt", quick: true, needs: &[], run: fmt },
     Stage { name: "clippy", quick: true, needs: &[], run: clippy },
+    Stage { name: "deny", quick: false, needs: &[], run: deny },
+    Stage { name: "tidy", quick: true, needs: &[], run: tidy },
     Stage { name: "unit", quick: true, needs: &[install::NETWORK], run: unit },
 ];
 
@@ -91,6 +94,25 @@ fn clippy(bench: &Bench) -> Result<Tally> {
         "warnings",
     ];
     bench.command(&mut bench.cargo(&arguments))
+}
+
+/// Licences, bans and sources always; advisories when their database can be had.
+fn deny(bench: &Bench) -> Result<Tally> {
+    install::cargo_command("deny")?;
+    let mut tally = bench.command(&mut bench.cargo(&["deny", "check", "bans", "licenses", "sources"]))?;
+    let fetched = run::logged(&mut bench.cargo(&["deny", "fetch", "db"]), &bench.log(), LIMIT)?;
+    if fetched.success || bench.options.advisories {
+        tally.add(bench.command(&mut bench.cargo(&["deny", "check", "--disable-fetch", "advisories"]))?);
+    } else {
+        tally.notes.push("advisories not checked: their database cannot be fetched from here".into());
+    }
+    Ok(tally)
+}
+
+fn tidy(bench: &Bench) -> Result<Tally> {
+    let complaints = tidy::run(bench.root)?;
+    let text: String = complaints.iter().map(|complaint| format!("{complaint}\n")).collect();
+    Ok(Tally::of_command(complaints.is_empty(), &text))
 }
 
 fn unit(bench: &Bench) -> Result<Tally> {
