@@ -13,12 +13,11 @@ use hyper::{
 };
 use tokio::time::timeout;
 
-use super::{
-    SendBody, Target, UpstreamError,
-    dial::Dialer,
-    target::Alpn,
+use super::{Alpn, SendBody, Target, UpstreamError, dial::Dialer};
+use crate::{
+    capture::Steer,
+    tls::verify::{Offer, Upstreams},
 };
-use crate::{capture::Steer, tls::verify::Upstreams};
 
 /// Bounds of the pool.
 #[derive(Clone, Copy, Debug)]
@@ -79,17 +78,17 @@ impl Pool {
         Pool { dialer, limits, connections: Mutex::new(HashMap::new()) }
     }
 
-    /// Opens a connection, keeps it for the first request, and says which protocol upstream chose among `offers`.
+    /// Opens a connection, keeps it for the first request, and says which protocol upstream chose of `offer`.
     ///
     /// # Errors
     /// When `target` cannot be connected or verified.
-    pub async fn probe(&self, target: &Target, offers: &[Alpn]) -> Result<Alpn, UpstreamError> {
-        let (sender, alpn) = self.dialer.open(target, offers).await?;
+    pub async fn probe(&self, target: &Target, offer: Offer) -> Result<Alpn, UpstreamError> {
+        let (sender, alpn) = self.dialer.open(target, offer).await?;
         self.keep((target.clone(), alpn), sender);
         Ok(alpn)
     }
 
-    /// Sends `request` over a pooled or new connection that speaks `alpn`.
+    /// Sends `request` over a pooled connection that speaks `alpn`, or a new one that offers `offer`.
     ///
     /// A request that a pooled connection refused because it was just closing is sent once more on a new one; it
     /// never reached upstream.
@@ -100,6 +99,7 @@ impl Pool {
         &self,
         target: &Target,
         alpn: Alpn,
+        offer: Offer,
         mut request: Request<SendBody>,
     ) -> Result<Sent, UpstreamError> {
         let key = (target.clone(), alpn);
@@ -111,7 +111,7 @@ impl Pool {
                 Err(Broken { error, .. }) => return Err(error),
             }
         }
-        let (sender, got) = self.dialer.open(target, &[alpn]).await?;
+        let (sender, got) = self.dialer.open(target, offer).await?;
         let key = (target.clone(), got);
         if got != alpn {
             shape(&mut request, target, got);
