@@ -14,6 +14,9 @@ use crate::wire::dialects;
 /// The catalog that is compiled in.
 const BUILTIN: &str = include_str!("../../data/providers.yaml");
 
+/// The host whose entry stands for every upstream that imitates a known API; a name that never resolves (RFC 6761).
+const COMPATIBLE: &str = "compatible.invalid";
+
 /// What sort of traffic a path carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -159,6 +162,13 @@ impl Catalog {
             rest = above;
         }
         None
+    }
+
+    /// The host with this name, or for an upstream that the operator named and no entry lists, one whose paths read as
+    /// those of the APIs that other servers imitate.
+    pub fn host_or_compatible(&self, name: &str) -> Arc<Host> {
+        let known = self.host(name).or_else(|| self.host(COMPATIBLE));
+        Arc::clone(known.expect("the compiled-in catalog has the entry for compatible servers, as a test shows"))
     }
 
     /// The patterns of all hosts, sorted.
