@@ -11,6 +11,7 @@ pub mod identity;
 pub mod inspect;
 pub mod ledger;
 pub mod provider;
+pub mod simulate;
 pub mod store;
 pub mod telemetry;
 pub mod tls;
