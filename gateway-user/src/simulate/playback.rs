@@ -44,13 +44,18 @@ impl Playback {
 
     /// One reply for every request: a head, then the body in the given pieces, as chunks of chunked coding.
     pub fn chunked(head: &str, pieces: &[&[u8]]) -> Playback {
+        Playback::new([Playback::chunked_steps(head, pieces)])
+    }
+
+    /// The steps of such a reply: `head` ends before the empty line, and each piece is one chunk and one write.
+    pub fn chunked_steps(head: &str, pieces: &[&[u8]]) -> Vec<Step> {
         let mut steps = vec![Step::Write(format!("{head}transfer-encoding: chunked\r\n\r\n").into_bytes())];
         for piece in pieces.iter().filter(|piece| !piece.is_empty()) {
             let framed = [format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat();
             steps.push(Step::Write(framed));
         }
         steps.push(Step::Write(b"0\r\n\r\n".to_vec()));
-        Playback::new([steps])
+        steps
     }
 
     /// One reply for every request: a head and a body of known length.
