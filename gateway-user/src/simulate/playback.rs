@@ -2,10 +2,11 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::Semaphore;
 
 use super::log::Outcome;
 use super::server::{Shared, Stream};
@@ -24,6 +25,8 @@ pub enum Step {
     Repeat(Vec<u8>, usize),
     /// Wait.
     Pause(Duration),
+    /// Wait until the test adds a permit, and use it up.
+    Gate(Arc<Semaphore>),
     /// Send back what comes, until the caller closes (after `101 Switching Protocols`).
     Echo,
     /// Break the TCP connection with a reset.
@@ -104,16 +107,11 @@ async fn reply(
                 wait(stream, time).await?;
                 continue;
             }
-            Step::Echo => {
-                let mut buffer = [0; 4096];
-                loop {
-                    match stream.read(&mut buffer).await? {
-                        0 => return Ok(Outcome::Cancelled),
-                        count => stream.write_all(&buffer[..count]).await?,
-                    }
-                    stream.flush().await?;
-                }
+            Step::Gate(gate) => {
+                gate.acquire().await.map_err(io::Error::other)?.forget();
+                continue;
             }
+            Step::Echo => return echo(stream).await,
             Step::Reset => {
                 stream.reset_on_close()?;
                 return Ok(Outcome::Reset);
@@ -127,6 +125,18 @@ async fn reply(
         }
     }
     Ok(Outcome::Finished)
+}
+
+/// Sends back what comes until the caller closes.
+async fn echo(stream: &mut Box<dyn Stream>) -> io::Result<Outcome> {
+    let mut buffer = [0; 4096];
+    loop {
+        match stream.read(&mut buffer).await? {
+            0 => return Ok(Outcome::Finished),
+            count => stream.write_all(&buffer[..count]).await?,
+        }
+        stream.flush().await?;
+    }
 }
 
 /// Waits, but not longer than the caller stays.
