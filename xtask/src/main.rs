@@ -1,7 +1,9 @@
 //! The project's own commands, run as `cargo xtask COMMAND`.
 
+mod clients;
 mod demo;
 mod install;
+mod readme;
 mod run;
 mod stages;
 mod suite;

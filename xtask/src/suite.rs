@@ -1,5 +1,6 @@
 //! `cargo xtask test`: chooses the stages, runs them one after the other, and reports.
 
+use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -7,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use crate::install;
-use crate::stages::{Bench, STAGES, Stage};
+use crate::stages::{STAGES, Setting, Stage};
 use crate::tally::Tally;
 
 /// Which stages run, and how far they go.
@@ -41,8 +42,10 @@ pub fn run(root: &Path, options: &Options) -> Result<ExitCode> {
     }
     for stage in stages {
         let started = Instant::now();
-        let bench = Bench { root, options, stage: stage.name };
-        let tally = (stage.run)(&bench).unwrap_or_else(|error| failure(&error));
+        let setting = Setting { root, options, stage: stage.name };
+        // Its output of an earlier run would be taken for this one's.
+        fs::remove_file(setting.log()).ok();
+        let tally = (stage.run)(&setting).unwrap_or_else(|error| failure(&error));
         report(stage.name, started.elapsed(), &tally);
         total.add(headed(stage.name, tally));
     }

@@ -11,11 +11,7 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
-use super::{
-    SendBody, Target,
-    pool::Sender,
-    target::Alpn,
-};
+use super::{SendBody, Target, pool::Sender, target::Alpn};
 use crate::{capture::Steer, tls::verify::Upstreams};
 
 /// Largest reply head accepted from upstream, in bytes.
@@ -36,7 +32,9 @@ pub enum UpstreamError {
         error: io::Error,
     },
     /// No TCP connection.
-    #[error("{host} ({address}) could not be connected: {error}. Check that it is up and reachable from here")]
+    #[error(
+        "{host} ({address}) could not be connected: {error}. Check that it is up and reachable from here"
+    )]
     Connect {
         /// The name asked for.
         host: String,
