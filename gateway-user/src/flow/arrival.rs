@@ -2,7 +2,7 @@
 
 use std::{io, time::Duration};
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
     time::timeout,
@@ -32,7 +32,7 @@ pub enum Opening {
 pub async fn look<S: AsyncRead + Unpin>(
     mut stream: S,
     patience: Duration,
-) -> io::Result<(Opening, Bytes, Prefixed<S>)> {
+) -> io::Result<(Opening, Prefixed<S>)> {
     let mut read = BytesMut::with_capacity(2048);
     let opening = loop {
         match hello::peek(&read) {
@@ -51,6 +51,5 @@ pub async fn look<S: AsyncRead + Unpin>(
             Err(_) => break Opening::Malformed("its ClientHello did not come in time"),
         }
     };
-    let head = read.freeze();
-    Ok((opening, head.clone(), Prefixed::new(head, stream)))
+    Ok((opening, Prefixed::new(read.freeze(), stream)))
 }

@@ -10,11 +10,10 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional_with_sizes},
-    net::TcpStream,
     time::timeout,
 };
 
-use crate::{capture::Steer, upstream};
+use crate::capture::{Steer, socket};
 
 /// Copy buffer per direction, in bytes.
 const BUFFER: usize = 16 * 1024;
@@ -39,7 +38,7 @@ pub async fn relay<S: AsyncRead + AsyncWrite + Unpin>(
     steer: Option<&Steer>,
     limit: Duration,
 ) -> io::Result<Passed> {
-    let server = timeout(limit, upstream::connect(address, steer)).await.map_err(|_| io::ErrorKind::TimedOut)??;
+    let server = timeout(limit, socket::connect(address, steer)).await.map_err(|_| io::ErrorKind::TimedOut)??;
     Ok(copy(client, server).await)
 }
 

@@ -6,13 +6,16 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::pki_types::ServerName;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpSocket, TcpStream},
+    net::TcpStream,
     time::timeout,
 };
 use tokio_rustls::TlsConnector;
 
-use super::{SendBody, Target, pool::Sender, target::Alpn};
-use crate::{capture::Steer, tls::verify::Upstreams};
+use super::{Alpn, SendBody, Target, pool::Sender};
+use crate::{
+    capture::{Steer, socket},
+    tls::verify::{Offer, Upstreams},
+};
 
 /// Largest reply head accepted from upstream, in bytes.
 const REPLY_HEAD_BYTES: usize = 256 * 1024;
@@ -32,9 +35,7 @@ pub enum UpstreamError {
         error: io::Error,
     },
     /// No TCP connection.
-    #[error(
-        "{host} ({address}) could not be connected: {error}. Check that it is up and reachable from here"
-    )]
+    #[error("{host} ({address}) could not be connected: {error}. Check that it is up and reachable from here")]
     Connect {
         /// The name asked for.
         host: String,
@@ -79,8 +80,8 @@ pub(super) struct Dialer {
 }
 
 impl Dialer {
-    /// Connects to `target`, offering `offers` in ALPN (nothing when empty, as some clients do).
-    pub async fn open(&self, target: &Target, offers: &[Alpn]) -> Result<(Sender, Alpn), UpstreamError> {
+    /// Connects to `target`, offering `offer` in ALPN.
+    pub async fn open(&self, target: &Target, offer: Offer) -> Result<(Sender, Alpn), UpstreamError> {
         let host = || target.host.to_string();
         let limit = |step| UpstreamError::Timeout { host: host(), step, seconds: self.connect.as_secs() };
         let socket =
@@ -92,7 +93,7 @@ impl Dialer {
             host: host(),
             error: io::Error::new(io::ErrorKind::InvalidInput, error),
         })?;
-        let connector = TlsConnector::from(self.tls.config(offers));
+        let connector = TlsConnector::from(self.tls.client_config(offer));
         let stream = timeout(self.connect, connector.connect(name, socket))
             .await
             .map_err(|_| limit("finish its TLS handshake"))?
@@ -114,7 +115,7 @@ impl Dialer {
             error: io::Error::new(io::ErrorKind::NotFound, "it has no address"),
         };
         for address in addresses {
-            match connect(address, self.steer.as_deref()).await {
+            match socket::connect(address, self.steer.as_deref()).await {
                 Ok(socket) => return Ok(socket),
                 Err(error) => {
                     last = UpstreamError::Connect { host: target.host.to_string(), address, error };
@@ -123,17 +124,6 @@ impl Dialer {
         }
         Err(last)
     }
-}
-
-/// Connects a socket that the kernel programs leave alone, with TCP_NODELAY.
-pub async fn connect(address: SocketAddr, steer: Option<&Steer>) -> io::Result<TcpStream> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    socket.set_nodelay(true)?;
-    if let Some(steer) = steer {
-        use std::os::fd::AsFd;
-        steer.exempt(socket.as_fd())?;
-    }
-    socket.connect(address).await
 }
 
 async fn handshake<S>(target: &Target, stream: S, alpn: Alpn) -> Result<Sender, UpstreamError>

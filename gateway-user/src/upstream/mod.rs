@@ -9,6 +9,6 @@ mod pool;
 mod target;
 
 pub use body::SendBody;
-pub use dial::{UpstreamError, connect};
+pub use dial::UpstreamError;
 pub use pool::{Lease, Pool, PoolLimits, Sent};
 pub use target::{Alpn, Target};

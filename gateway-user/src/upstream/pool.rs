@@ -13,8 +13,11 @@ use hyper::{
 };
 use tokio::time::timeout;
 
-use super::{SendBody, Target, UpstreamError, dial::Dialer, target::Alpn};
-use crate::{capture::Steer, tls::verify::Upstreams};
+use super::{Alpn, SendBody, Target, UpstreamError, dial::Dialer};
+use crate::{
+    capture::Steer,
+    tls::verify::{Offer, Upstreams},
+};
 
 /// Bounds of the pool.
 #[derive(Clone, Copy, Debug)]
@@ -75,17 +78,17 @@ impl Pool {
         Pool { dialer, limits, connections: Mutex::new(HashMap::new()) }
     }
 
-    /// Opens a connection, keeps it for the first request, and says which protocol upstream chose among `offers`.
+    /// Opens a connection, keeps it for the first request, and says which protocol upstream chose of `offer`.
     ///
     /// # Errors
     /// When `target` cannot be connected or verified.
-    pub async fn probe(&self, target: &Target, offers: &[Alpn]) -> Result<Alpn, UpstreamError> {
-        let (sender, alpn) = self.dialer.open(target, offers).await?;
+    pub async fn probe(&self, target: &Target, offer: Offer) -> Result<Alpn, UpstreamError> {
+        let (sender, alpn) = self.dialer.open(target, offer).await?;
         self.keep((target.clone(), alpn), sender);
         Ok(alpn)
     }
 
-    /// Sends `request` over a pooled or new connection that speaks `alpn`.
+    /// Sends `request` over a pooled connection that speaks `alpn`, or a new one that offers `offer`.
     ///
     /// A request that a pooled connection refused because it was just closing is sent once more on a new one; it
     /// never reached upstream.
@@ -96,6 +99,7 @@ impl Pool {
         &self,
         target: &Target,
         alpn: Alpn,
+        offer: Offer,
         mut request: Request<SendBody>,
     ) -> Result<Sent, UpstreamError> {
         let key = (target.clone(), alpn);
@@ -107,7 +111,7 @@ impl Pool {
                 Err(Broken { error, .. }) => return Err(error),
             }
         }
-        let (sender, got) = self.dialer.open(target, &[alpn]).await?;
+        let (sender, got) = self.dialer.open(target, offer).await?;
         let key = (target.clone(), got);
         if got != alpn {
             shape(&mut request, target, got);
@@ -158,17 +162,13 @@ impl Pool {
                     let error = UpstreamError::Exchange { host: host(), error };
                     return Err(Broken { error, unsent: Some(Box::new(request)) });
                 }
-                let reply = timeout(limit, sender.try_send_request(request))
-                    .await
-                    .map_err(late)?
-                    .map_err(|e| broken(host(), e))?;
+                let reply =
+                    timeout(limit, sender.try_send_request(request)).await.map_err(late)?.map_err(|e| broken(host(), e))?;
                 Ok(Sent { reply, lease: Lease { key: Some(key.clone()), sender: Some(sender) } })
             }
             Sender::Http2(mut sender) => {
-                let reply = timeout(limit, sender.try_send_request(request))
-                    .await
-                    .map_err(late)?
-                    .map_err(|e| broken(host(), e))?;
+                let reply =
+                    timeout(limit, sender.try_send_request(request)).await.map_err(late)?.map_err(|e| broken(host(), e))?;
                 Ok(Sent { reply, lease: Lease { key: None, sender: None } })
             }
         }
@@ -225,8 +225,7 @@ fn broken(host: String, mut failure: TrySendError<Request<SendBody>>) -> Broken 
 
 /// Puts a request into the form its protocol wants: origin form for HTTP/1.1, scheme and authority for HTTP/2.
 fn shape(request: &mut Request<SendBody>, target: &Target, alpn: Alpn) {
-    let path =
-        request.uri().path_and_query().cloned().unwrap_or_else(|| http::uri::PathAndQuery::from_static("/"));
+    let path = request.uri().path_and_query().cloned().unwrap_or_else(|| http::uri::PathAndQuery::from_static("/"));
     match alpn {
         Alpn::Http1 => {
             if !request.headers().contains_key(http::header::HOST) {

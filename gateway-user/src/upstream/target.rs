@@ -2,6 +2,8 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
+use crate::tls::verify::{H2, HTTP1};
+
 /// The HTTP version spoken on a connection, as negotiated by ALPN (RFC 7301).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Alpn {
@@ -15,8 +17,8 @@ impl Alpn {
     /// The protocol id on the wire.
     pub const fn id(self) -> &'static [u8] {
         match self {
-            Alpn::Http1 => b"http/1.1",
-            Alpn::Http2 => b"h2",
+            Alpn::Http1 => HTTP1,
+            Alpn::Http2 => H2,
         }
     }
 
