@@ -17,34 +17,41 @@ struct Typed {
     words: Vec<String>,
 }
 
-/// Runs every `gateway …` and `cargo xtask …` of the README with `--help` added, so that it is read and not done.
+/// Tries everything a reader would copy: every command with `--help` added, so that it is read and not done, and
+/// every YAML block as a configuration file of `gateway explain`.
 ///
-/// One test each. An unknown command or flag, or an impossible value, fails.
-pub fn check(root: &Path, gateway: &Path) -> Result<Tally> {
+/// One test each. An unknown command, flag or key, or an impossible value, fails. `scratch` is a folder to write to.
+pub fn check(root: &Path, gateway: &Path, scratch: &Path) -> Result<Tally> {
     let readme = fs::read_to_string(root.join("README.md")).context("cannot read README.md")?;
     let commands = commands(&readme);
     ensure!(!commands.is_empty(), "README.md shows no command");
     let mut tally = Tally::default();
-    for command in commands {
-        let (program, arguments) = match command.words[0].as_str() {
-            "gateway" => (gateway.to_path_buf(), &command.words[1..]),
-            _ => (std::env::current_exe()?, &command.words[2..]),
+    for Typed { line, words } in commands {
+        let (program, arguments) = match words[0].as_str() {
+            "gateway" => (gateway.to_path_buf(), &words[1..]),
+            _ => (std::env::current_exe()?, &words[2..]),
         };
-        let answer = Command::new(&program)
-            .args(asking_for_help(arguments))
-            .stdin(Stdio::null())
-            .output()
-            .with_context(|| format!("cannot start {}", program.display()))?;
-        if answer.status.success() {
-            tally.passed += 1;
-        } else {
-            tally.failed += 1;
-            let said = String::from_utf8_lossy(&answer.stderr);
-            tally.failures +=
-                &format!("README.md:{}: {}\n{}\n", command.line, command.words.join(" "), said.trim());
-        }
+        let mut command = Command::new(program);
+        tally.add(tried(line, &words.join(" "), command.args(asking_for_help(arguments)))?);
+    }
+    fs::create_dir_all(scratch)?;
+    for (line, settings) in blocks(&readme, "yaml") {
+        let file = scratch.join(format!("readme-{line}.yaml"));
+        fs::write(&file, settings)?;
+        let mut command = Command::new(gateway);
+        command.arg("explain").arg("--config").arg(&file).arg("--state").arg(scratch.join("state"));
+        tally.add(tried(line, "the configuration", &mut command)?);
     }
     Ok(tally)
+}
+
+/// Runs one command as one test.
+fn tried(line: usize, what: &str, command: &mut Command) -> Result<Tally> {
+    let program = command.get_program().to_owned();
+    let answer = command.stdin(Stdio::null()).output();
+    let answer = answer.with_context(|| format!("cannot start {}", program.display()))?;
+    let said = String::from_utf8_lossy(&answer.stderr);
+    Ok(Tally::of_command(answer.status.success(), &format!("README.md:{line}: {what}\n{}\n", said.trim())))
 }
 
 /// The arguments with `--help` at the end of the gateway's own: before a `--`, after which another command stands.
@@ -70,6 +77,28 @@ fn commands(readme: &str) -> Vec<Typed> {
             found.extend(typed(index + 1, &whole));
         } else {
             found.extend(line.split('`').skip(1).step_by(2).filter_map(|code| typed(index + 1, code)));
+        }
+    }
+    found
+}
+
+/// The fenced blocks marked `language`, each with the line of its fence.
+fn blocks(readme: &str, language: &str) -> Vec<(usize, String)> {
+    let mut found: Vec<(usize, String)> = Vec::new();
+    let mut inside = false;
+    for (index, line) in readme.lines().enumerate() {
+        match line.strip_prefix("```") {
+            Some(_) if inside => inside = false,
+            Some(mark) if mark == language => {
+                inside = true;
+                found.push((index + 1, String::new()));
+            }
+            _ => {
+                if let Some((_, block)) = found.last_mut().filter(|_| inside) {
+                    block.push_str(line);
+                    block.push('\n');
+                }
+            }
         }
     }
     found
@@ -132,6 +161,12 @@ mod tests {
         check("```\n$ gateway proxy \\\n    --mode strict &\n```", &[(2, "gateway|proxy|--mode|strict")]);
         check("```\ncargo xtask test\ncargo build\n```", &[(2, "cargo|xtask|test")]);
         check("```\ngateway show 'a b' | less\n```", &[(2, "gateway|show|a b")]);
+    }
+
+    #[test]
+    fn blocks_are_found_by_language() {
+        let readme = "```sh\na\n```\n```yaml\nb: 1\n  c\n```\n```yaml\nd\n```\n";
+        assert_eq!(blocks(readme, "yaml"), [(4, "b: 1\n  c\n".to_owned()), (8, "d\n".to_owned())]);
     }
 
     #[test]

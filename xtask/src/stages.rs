@@ -41,7 +41,6 @@ pub const STAGES: &[Stage] = &[
         needs: &[install::NETWORK, install::KERNEL, install::CLIENTS],
         run: clients,
     },
-    Stage { name: "bench", quick: false, needs: &[install::NETWORK, install::BENCH], run: bench },
 ];
 
 /// What a stage works with.
@@ -165,7 +164,7 @@ fn build(setting: &Setting) -> Result<Tally> {
 }
 
 fn readme(setting: &Setting) -> Result<Tally> {
-    readme::check(setting.root, &setting.gateway())
+    readme::check(setting.root, &setting.gateway(), &run::target(setting.root).join("xtask"))
 }
 
 fn loopback(setting: &Setting) -> Result<Tally> {
@@ -182,10 +181,6 @@ fn clients(setting: &Setting) -> Result<Tally> {
     ensure_root("the client tests attach programs and make network namespaces")?;
     clients::install(&run::target(setting.root).join("clients"))?;
     setting.against_the_program("clients")
-}
-
-fn bench(setting: &Setting) -> Result<Tally> {
-    setting.xtask(&["bench", "--quick"])
 }
 
 fn ensure_root(why: &str) -> Result<()> {
