@@ -120,7 +120,7 @@ fn clippy(setting: &Setting) -> Result<Tally> {
 fn deny(setting: &Setting) -> Result<Tally> {
     install::cargo_command("deny")?;
     let fetched = run::logged(&mut setting.cargo(&["deny", "fetch", "db"]), &setting.log(), LIMIT)?;
-    let mut check = setting.cargo(&["deny", "check", "--disable-fetch", "bans", "licenses", "sources"]);
+    let mut check = setting.cargo(&["deny", "check", "bans", "licenses", "sources"]);
     let advisories = fetched.success || setting.options.advisories;
     if advisories {
         check.arg("advisories");
