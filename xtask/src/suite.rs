@@ -1,0 +1,90 @@
+//! `cargo xtask test`: chooses the stages, runs them one after the other, and reports.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+use crate::install;
+use crate::stages::{Bench, STAGES, Stage};
+use crate::tally::Tally;
+
+/// Which stages run, and how far they go.
+#[derive(clap::Args)]
+pub struct Options {
+    /// Only what answers within minutes: no kernel, client or bench stages.
+    #[arg(long)]
+    quick: bool,
+    /// Only this stage; may be given more than once.
+    #[arg(long, value_name = "STAGE", conflicts_with = "quick")]
+    only: Vec<String>,
+    /// Also the tests marked `#[ignore]`, which take long.
+    #[arg(long)]
+    pub all: bool,
+    /// Fail when the advisory database cannot be fetched (otherwise that is only reported).
+    #[arg(long)]
+    pub advisories: bool,
+}
+
+/// Runs the chosen stages and ends with the line `N passed, N failed`.
+///
+/// Every stage runs, whatever happened to those before it. Fails when anything failed.
+pub fn run(root: &Path, options: &Options) -> Result<ExitCode> {
+    let stages = chosen(options)?;
+    let mut total = Tally::default();
+    if let Err(error) =
+        install::packages(stages.iter().flat_map(|stage| stage.needs.iter().copied().flatten()))
+    {
+        report("install", Duration::ZERO, &failure(&error));
+        total.add(failure(&error));
+    }
+    for stage in stages {
+        let started = Instant::now();
+        let bench = Bench { root, options, stage: stage.name };
+        let tally = (stage.run)(&bench).unwrap_or_else(|error| failure(&error));
+        report(stage.name, started.elapsed(), &tally);
+        total.add(headed(stage.name, tally));
+    }
+    print!("{}", total.failures);
+    println!("{} passed, {} failed", total.passed, total.failed);
+    Ok(if total.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn chosen(options: &Options) -> Result<Vec<&'static Stage>> {
+    for name in &options.only {
+        if !STAGES.iter().any(|stage| stage.name == name) {
+            let names: Vec<&str> = STAGES.iter().map(|stage| stage.name).collect();
+            bail!("no stage is called {name:?}; there are: {}", names.join(", "));
+        }
+    }
+    let wanted = |stage: &&Stage| match options.only.is_empty() {
+        true => stage.quick || !options.quick,
+        false => options.only.iter().any(|name| name == stage.name),
+    };
+    Ok(STAGES.iter().filter(wanted).collect())
+}
+
+fn failure(error: &anyhow::Error) -> Tally {
+    Tally { failed: 1, failures: format!("{error:#}\n"), ..Tally::default() }
+}
+
+/// The failure texts under the name of their stage, for the end of the report.
+fn headed(name: &str, mut tally: Tally) -> Tally {
+    if !tally.failures.is_empty() {
+        tally.failures = format!("\n==== {name} ====\n{}\n", tally.failures);
+    }
+    tally
+}
+
+fn report(name: &str, took: Duration, tally: &Tally) {
+    let verdict = if tally.failed == 0 { "ok" } else { "FAILED" };
+    let mut counts = format!("{} passed, {} failed", tally.passed, tally.failed);
+    if tally.ignored > 0 {
+        counts.push_str(&format!(", {} not run (--all)", tally.ignored));
+    }
+    println!("{name:<10} {verdict:<6} {:>7.1} s   {counts}", took.as_secs_f64());
+    for note in &tally.notes {
+        println!("{:>10} {note}", "note:");
+    }
+}
