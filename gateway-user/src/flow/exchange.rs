@@ -139,7 +139,7 @@ fn judge_request(
     raw: &Bytes,
     text: &Bytes,
 ) -> Result<(Flow, Judged), (Flow, Stop)> {
-    let options = JudgeOptions { ask_usage: route.charged && site.host.ask_usage };
+    let options = JudgeOptions { ask_usage: route.charged && site.host.asks_usage() };
     let judged = judge(&site.services.engine, route.dialect, text, options);
     flow.bytes(raw.len() as u64, 0);
     flow.note(|record| {

@@ -16,6 +16,7 @@ mod refusal;
 mod remembered;
 mod reply;
 mod request;
+mod running;
 mod serve;
 mod services;
 mod site;
@@ -25,4 +26,5 @@ mod through;
 mod upgrade;
 
 pub use remembered::Remembered;
+pub use running::Running;
 pub use services::Services;

@@ -184,7 +184,7 @@ impl Catalog {
     /// those of the APIs that other servers imitate.
     pub fn host_or_compatible(&self, name: &str) -> Arc<Host> {
         let known = self.host(name).or_else(|| self.host(COMPATIBLE));
-        Arc::clone(known.expect("the compiled-in catalog has the entry for compatible servers, as a test shows"))
+        known.expect("the compiled-in catalog has the entry for compatible servers, as a test shows")
     }
 
     /// The patterns of all hosts, sorted.
