@@ -6,6 +6,7 @@ pub mod admin;
 pub mod audit;
 pub mod capture;
 pub mod config;
+pub mod demo;
 pub mod flow;
 pub mod identity;
 pub mod inspect;
