@@ -86,8 +86,15 @@ pub fn packages<'a>(packages: impl IntoIterator<Item = &'a Package>) -> Result<(
     result
 }
 
-/// Whether this machine's distribution has all of `packages`, or they are there already.
+/// Whether `packages` are there, or this machine's distribution has them.
 pub fn available(packages: &[Package]) -> bool {
+    if packages.iter().all(Package::present) {
+        return true;
+    }
+    // On a fresh machine the lists are empty; without a network they stay as they are.
+    if is_root() && apt_get(&["update"]).is_err() {
+        println!("the package lists could not be renewed");
+    }
     packages.iter().all(|package| {
         let policy = Command::new("apt-cache").args(["policy", package.name]).output();
         let candidate = |text: &str| text.contains("Candidate:") && !text.contains("Candidate: (none)");

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
-use crate::install::{self, Package};
+use crate::install::{self, BPF_TOOLCHAIN, CLIENTS, KERNEL, NETWORK, Package};
 use crate::suite::Options;
 use crate::tally::Tally;
 use crate::{clients, readme, run, tidy};
@@ -19,29 +19,29 @@ pub struct Stage {
     pub quick: bool,
     /// Debian packages it needs.
     pub needs: &'static [&'static [Package]],
+    /// Whether it runs the program that the stage `build` makes.
+    pub program: bool,
     /// Runs it. An error is a failure of the stage.
     pub run: fn(&Setting) -> Result<Tally>,
 }
 
 /// Every stage; a new one is one row.
 pub const STAGES: &[Stage] = &[
-    Stage { name: "fmt", quick: true, needs: &[], run: fmt },
-    Stage { name: "clippy", quick: true, needs: &[], run: clippy },
-    Stage { name: "deny", quick: false, needs: &[], run: deny },
-    Stage { name: "tidy", quick: true, needs: &[], run: tidy },
-    Stage { name: "ebpf", quick: false, needs: &[], run: ebpf },
-    Stage { name: "unit", quick: true, needs: &[install::NETWORK], run: unit },
-    Stage { name: "build", quick: false, needs: &[], run: build },
-    Stage { name: "readme", quick: false, needs: &[], run: readme },
-    Stage { name: "loopback", quick: false, needs: &[install::NETWORK], run: loopback },
-    Stage { name: "netns", quick: false, needs: &[install::NETWORK, install::KERNEL], run: netns },
-    Stage {
-        name: "clients",
-        quick: false,
-        needs: &[install::NETWORK, install::KERNEL, install::CLIENTS],
-        run: clients,
-    },
+    Stage { name: "fmt", quick: true, program: false, needs: &[], run: fmt },
+    Stage { name: "clippy", quick: true, program: false, needs: &[], run: clippy },
+    Stage { name: "deny", quick: false, program: false, needs: &[], run: deny },
+    Stage { name: "tidy", quick: true, program: false, needs: &[], run: tidy },
+    Stage { name: "ebpf", quick: false, program: false, needs: &[], run: ebpf },
+    Stage { name: "unit", quick: true, program: false, needs: &[NETWORK], run: unit },
+    Stage { name: BUILD, quick: false, program: false, needs: &[], run: build },
+    Stage { name: "readme", quick: false, program: true, needs: &[], run: readme },
+    Stage { name: "loopback", quick: false, program: true, needs: &[NETWORK], run: loopback },
+    Stage { name: "netns", quick: false, program: true, needs: &[NETWORK, KERNEL], run: netns },
+    Stage { name: "clients", quick: false, program: true, needs: &[NETWORK, KERNEL, CLIENTS], run: clients },
 ];
+
+/// The stage that makes the program; it runs with every stage that needs one.
+pub const BUILD: &str = "build";
 
 /// What a stage works with.
 pub struct Setting<'a> {
@@ -100,7 +100,7 @@ impl Setting<'_> {
     fn against_the_program(&self, target: &str) -> Result<Tally> {
         ensure!(
             self.gateway().is_file(),
-            "{} was not built: see the stage `build`",
+            "{} was not built: see the stage `{BUILD}`",
             self.gateway().display()
         );
         self.tests(&["--package", "gateway-tests", "--test", target])
@@ -142,8 +142,8 @@ fn tidy(setting: &Setting) -> Result<Tally> {
 /// test what the sources say.
 fn ebpf(setting: &Setting) -> Result<Tally> {
     let mut tally = setting.xtask(&["ebpf", "--check"])?;
-    if in_ci() || install::available(install::BPF_TOOLCHAIN) {
-        install::packages(install::BPF_TOOLCHAIN)?;
+    if in_ci() || install::available(BPF_TOOLCHAIN) {
+        install::packages(BPF_TOOLCHAIN)?;
         tally.add(setting.xtask(&["ebpf"])?);
     } else {
         tally.notes.push(

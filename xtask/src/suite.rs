@@ -9,7 +9,7 @@ use anyhow::Result;
 use clap::builder::PossibleValuesParser;
 
 use crate::install;
-use crate::stages::{STAGES, Setting, Stage};
+use crate::stages::{BUILD, STAGES, Setting, Stage};
 use crate::tally::Tally;
 
 /// Which stages run, and how far they go.
@@ -33,7 +33,7 @@ pub struct Options {
 ///
 /// Every stage runs, whatever happened to those before it. Fails when anything failed.
 pub fn run(root: &Path, options: &Options) -> Result<ExitCode> {
-    let stages: Vec<&Stage> = chosen(options).collect();
+    let stages = chosen(options);
     let mut total = Tally::default();
     if let Err(error) =
         install::packages(stages.iter().flat_map(|stage| stage.needs.iter().copied().flatten()))
@@ -59,11 +59,14 @@ fn names() -> PossibleValuesParser {
     PossibleValuesParser::new(STAGES.iter().map(|stage| stage.name))
 }
 
-fn chosen(options: &Options) -> impl Iterator<Item = &'static Stage> {
-    STAGES.iter().filter(|stage| match options.only.is_empty() {
+/// The stages asked for, and the build where one of them runs what it makes.
+fn chosen(options: &Options) -> Vec<&'static Stage> {
+    let asked = |stage: &&Stage| match options.only.is_empty() {
         true => stage.quick || !options.quick,
         false => options.only.iter().any(|name| name == stage.name),
-    })
+    };
+    let program = STAGES.iter().filter(asked).any(|stage| stage.program);
+    STAGES.iter().filter(|stage| asked(stage) || program && stage.name == BUILD).collect()
 }
 
 fn failure(error: &anyhow::Error) -> Tally {
