@@ -26,7 +26,7 @@ impl Columns {
     /// A layout for a terminal `width` columns wide; `colour` allows escape sequences.
     pub(super) fn new(width: usize, colour: bool) -> Columns {
         let width = width.clamp(BOUNDS.0, BOUNDS.1);
-        Columns { cell: (width - TIME - 3) / 2, colour }
+        Columns { cell: (width - TIME - BAR.chars().count()) / 2, colour }
     }
 
     /// The layout for standard output: the terminal's width, and colour unless `NO_COLOR` is set (no-color.org).
@@ -52,6 +52,14 @@ impl Columns {
             row += &self.line(&time, &cell(&left), &cell(&right));
         }
         row
+    }
+
+    /// A paragraph over the whole width: `head`, then `text`, indented by as much where it goes on below.
+    pub(super) fn paragraph(&self, head: &str, text: &str) -> String {
+        let indent = head.chars().count();
+        let lines = wrap(text, TIME + 2 * self.cell + BAR.chars().count() - indent);
+        let heads = std::iter::once(head.to_owned()).chain(std::iter::repeat(" ".repeat(indent)));
+        lines.iter().zip(heads).map(|(line, head)| format!("{head}{line}\n")).collect()
     }
 
     /// `text` set off from the rest.
@@ -136,6 +144,13 @@ mod tests {
             &[" 1.25 s                      │ aaaaaaaaaabbbbbbbbbb", "                             │ cccc"],
         );
         check(0, "\x1b[2J", "", &[" 1.25 s ·[2J                │ "]);
+    }
+
+    #[test]
+    fn paragraphs_are_indented() {
+        let text = Columns::new(50, false)
+            .paragraph("  client  ", "a b c d e f g h i j k l m n o p q r s t u v w x y z");
+        assert_eq!(text, "  client  a b c d e f g h i j k l m n o p q r s t\n          u v w x y z\n");
     }
 
     #[test]

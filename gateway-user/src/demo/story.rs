@@ -67,12 +67,12 @@ impl Story {
 
         let key = Call::split_key();
         let seen = app.call(1, &key, &self.columns, out).await?;
-        out.write_all(redacted(&seen)?.as_bytes())?;
+        conclude(&self.columns, &redacted(&seen)?, out)?;
         let long = Call::long_answer(if self.attached { Api::Anthropic } else { Api::OpenAi });
         let seen = app.call(2, &long, &self.columns, out).await?;
-        out.write_all(cut(&seen)?.as_bytes())?;
+        conclude(&self.columns, &cut(&seen)?, out)?;
         self.books(out).await?;
-        self.farewell(stage, out)
+        Ok(self.farewell(stage, out)?)
     }
 
     /// Ends the gateway, its hold on the cgroup, and the provider.
@@ -106,25 +106,23 @@ impl Story {
     ) -> std::io::Result<()> {
         let title = "A simulated provider, an unmodified client, and the gateway between them.";
         writeln!(out, "{}\nNo network, no API key.\n", self.columns.strong(title))?;
-        let place = match &stage.door {
-            Door::Transparent { .. } => {
-                "api.openai.com and api.anthropic.com, in a network namespace of its own"
-            }
+        let mut say = |head: &str, text: &str| out.write_all(self.columns.paragraph(head, text).as_bytes());
+        let (place, knows) = match &stage.door {
+            Door::Transparent { .. } => (
+                "api.openai.com and api.anthropic.com, in a network namespace of its own",
+                "it knows nothing of the gateway; the kernel steers its connections",
+            ),
             Door::Reverse { lacks } => {
                 for lack in lacks {
-                    writeln!(out, "The transparent door cannot be shown here. {lack}\n")?;
+                    say("! ", &format!("The transparent door cannot be shown here: {lack}."))?;
                 }
-                "on the loopback interface"
+                ("on the loopback interface", "all it was given is the gateway's address as base URL")
             }
         };
-        writeln!(out, "  provider  {place}")?;
-        let knows = match stage.door {
-            Door::Transparent { .. } => "it knows nothing of the gateway",
-            Door::Reverse { .. } => "it was given the gateway's address as base URL",
-        };
-        writeln!(out, "  client    {}; {knows}", client.name())?;
-        let shown = arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>();
-        writeln!(out, "  gateway   gateway {}", shown.join(" "))
+        say("  provider  ", place)?;
+        say("  client    ", &format!("{}; {knows}", client.name()))?;
+        let words: Vec<_> = arguments.iter().map(|word| word.to_string_lossy()).collect();
+        say("  gateway   ", &format!("gateway {}", words.join(" ")))
     }
 
     /// Shows the records and the spend, as the operator would ask for them.
@@ -153,16 +151,17 @@ impl Story {
         }
     }
 
-    fn farewell(&self, stage: &Stage, out: &mut impl Write) -> anyhow::Result<()> {
-        match stage.door {
-            Door::Transparent { .. } => writeln!(out, "\nEverything the demo made is being removed.")?,
-            Door::Reverse { .. } => writeln!(
-                out,
-                "\nAs root (sudo) the demo also shows the transparent door: the kernel steers the client's connections,\n\
-                 and the client needs no base URL: it calls api.openai.com and api.anthropic.com as ever."
-            )?,
-        }
-        Ok(())
+    fn farewell(&self, stage: &Stage, out: &mut impl Write) -> std::io::Result<()> {
+        let text = match stage.door {
+            Door::Transparent { .. } => {
+                "To protect a program of your own: `gateway run -- COMMAND`, or `gateway attach --cgroup NAME`."
+            }
+            Door::Reverse { .. } => {
+                "As root (sudo) the demo also shows the transparent door: the kernel steers the client's \
+                 connections, so it needs no base URL and calls api.openai.com and api.anthropic.com as ever."
+            }
+        };
+        writeln!(out, "\n{}", self.columns.paragraph("", text).trim_end())
     }
 }
 
@@ -225,6 +224,11 @@ fn arguments(stage: &Stage, provider: SocketAddr, root: &std::path::Path) -> Vec
     line
 }
 
+/// Says what a call showed.
+fn conclude(columns: &Columns, what: &str, out: &mut impl Write) -> std::io::Result<()> {
+    writeln!(out, "\n{}", columns.paragraph("   ", what).trim_end())
+}
+
 /// What the first call showed.
 fn redacted(seen: &Seen) -> anyhow::Result<String> {
     let (key, text) = (sample_key(), seen.app_text());
@@ -246,12 +250,16 @@ fn cut(seen: &Seen) -> anyhow::Result<String> {
         bail!("the stream was not cut at its budget: the provider sent {sent} of {LONG} deltas");
     }
     Ok(format!(
-        "\n   The provider was stopped after {sent} of {LONG} deltas. The app's stream ended well-formed, with the reason.\n"
+        "The provider was stopped after {sent} of {LONG} deltas. The app's stream ended well-formed, with the reason."
     ))
 }
 
-/// The ids in a list of records, oldest first.
+/// The ids in a list of records, oldest first: one array, or one object per line.
 fn ids(json: &str) -> Vec<String> {
-    let records: Vec<serde_json::Value> = serde_json::from_str(json).unwrap_or_default();
-    records.iter().filter_map(|record| record["id"].as_str()).map(str::to_owned).collect()
+    let values = serde_json::Deserializer::from_str(json).into_iter::<serde_json::Value>().flatten();
+    let records = values.flat_map(|value| match value {
+        serde_json::Value::Array(records) => records,
+        record => vec![record],
+    });
+    records.filter_map(|record| record["id"].as_str().map(str::to_owned)).collect()
 }
