@@ -54,7 +54,7 @@ pub fn decide(
     };
     let name = hello.server_name.as_deref().or(tunnelled);
     if let Some((name, host)) = name.and_then(|name| Some((name, catalog.host(name)?))) {
-        return Decision::Inspect { name: name.to_ascii_lowercase(), host };
+        return Decision::Inspect { name: name.to_ascii_lowercase(), host: Arc::clone(host) };
     }
     let why = match &hello.server_name {
         None => "the ClientHello names no server",

@@ -20,11 +20,6 @@ impl<S> Prefixed<S> {
     pub fn new(head: Bytes, stream: S) -> Self {
         Prefixed { head, stream }
     }
-
-    /// The stream beneath, when its replayed bytes are read.
-    pub fn get_ref(&self) -> &S {
-        &self.stream
-    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Prefixed<S> {

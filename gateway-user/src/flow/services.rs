@@ -6,10 +6,9 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use tokio::sync::mpsc::UnboundedSender;
-
-use super::{flow::Ended, remembered::Remembered};
+use super::remembered::Remembered;
 use crate::{
+    audit::Journal,
     capture::Steer,
     config::Config,
     identity::Digester,
@@ -34,6 +33,8 @@ pub struct Services {
     pub engine: Arc<Engine>,
     /// Budgets and prices.
     pub ledger: Ledger,
+    /// Where every flow is recorded.
+    pub journal: Journal,
     /// Leaf certificates.
     pub leaves: Leaves,
     /// Upstream connections.
@@ -46,9 +47,6 @@ pub struct Services {
     pub remembered: Remembered,
     /// Digests credentials.
     pub digester: Digester,
-    /// Where ended flows go to be settled and recorded. Each flow sends one message, so what can wait here is bounded
-    /// by the flows that run.
-    pub ended: UnboundedSender<Ended>,
     /// Which protocol an endpoint chose, by what it was offered.
     pub spoken: Mutex<HashMap<(Target, Offer), Alpn>>,
 }
@@ -56,7 +54,7 @@ pub struct Services {
 impl Services {
     /// Whether the kernel saw `address` answered for a known LLM name.
     pub fn is_known(&self, address: IpAddr) -> bool {
-        self.steer.as_ref().is_some_and(|steer| steer.host_of(address))
+        self.steer.as_ref().is_some_and(|steer| steer.host_of(address).is_some())
     }
 
     /// The protocol upstream speaks when offered what the client offered, so that both sides can speak the same.

@@ -17,13 +17,9 @@ use hyper::body::Incoming;
 use super::{body::BrokenOff, flow::Flow, remembered::RequestDigest, services::Services};
 use crate::{
     audit::{Digest, Verdict},
-    inspect::{Released, ReplyStream},
+    inspect::reply::{Released, ReplyStream, Stop},
     upstream::Lease,
-    wire::{
-        dialects::Reason,
-        encoding::Decoder,
-        event::Direction,
-    },
+    wire::{dialects::Reason, encoding::Decoder, event::Direction},
 };
 
 /// What an inspected stream is made of.
@@ -38,8 +34,8 @@ pub struct Parts {
     pub stream: ReplyStream,
     /// The flow it belongs to.
     pub flow: Flow,
-    /// The connection it comes on.
-    pub lease: Lease,
+    /// The connection it comes on; given up when the stream is cut.
+    pub lease: Option<Lease>,
     /// The request, for remembering a cut.
     pub request: RequestDigest,
 }
@@ -53,6 +49,7 @@ pub struct Inspected {
     trailers: Option<HeaderMap>,
     before: digest::Context,
     after: digest::Context,
+    most_held: usize,
     state: State,
 }
 
@@ -75,6 +72,7 @@ impl Inspected {
             trailers: None,
             before: context(),
             after: context(),
+            most_held: 0,
             state: State::Open,
         }
     }
@@ -116,6 +114,7 @@ impl Inspected {
         match decoded {
             Ok(data) => {
                 self.parts.stream.push(data, &mut self.released);
+                self.most_held = self.most_held.max(self.parts.stream.held());
                 self.release();
             }
             Err(error) => self.cut(Reason::PolicyBlocked, &format!("the answer cannot be inspected: {error}")),
@@ -134,7 +133,9 @@ impl Inspected {
         self.parts.stream.finish(&mut self.released);
         self.release();
         if matches!(self.state, State::Open) {
-            self.parts.services.pool.give_back(self.parts.lease.take());
+            if let Some(lease) = self.parts.lease.take() {
+                self.parts.services.pool.give_back(lease);
+            }
             self.end(true, Verdict::Allowed, None);
         }
     }
@@ -152,8 +153,9 @@ impl Inspected {
         released.clear();
         self.released = released;
         if matches!(self.state, State::Open) {
-            if let Some(why) = self.parts.stream.blocked() {
-                self.cut(Reason::PolicyBlocked, &why);
+            if let Some(stop) = self.parts.stream.stop() {
+                let message = self.why(stop);
+                self.cut(Reason::PolicyBlocked, &message);
             }
         }
     }
@@ -168,18 +170,35 @@ impl Inspected {
         self.ready.push_back(data);
     }
 
-    /// Ends the stream early, in the client's dialect, and stops upstream.
+    fn why(&self, stop: Stop) -> String {
+        let engine = &self.parts.services.engine;
+        match stop {
+            Stop::Blocked(rule) | Stop::Signed(rule) => {
+                let rule = engine.rule(rule);
+                format!("this answer was cut by rule {} ({})", rule.id, rule.description)
+            }
+            Stop::Held => "this answer was cut: more of it had to be held back than is allowed".to_owned(),
+            Stop::TooLong => "this answer was cut: one of its events is too long to be inspected".to_owned(),
+        }
+    }
+
+    /// Ends the stream early, in the client's dialect, and stops upstream. Where the dialect has no such ending the
+    /// connection breaks, because a bare end would be taken for a whole answer.
     fn cut(&mut self, reason: Reason, message: &str) {
         let mut ending = Vec::new();
-        self.parts.stream.cut(reason, message, &mut ending);
+        let shown = format!("[gateway: {message}]");
+        let ended = self.parts.stream.cut(reason, &shown, &mut ending);
         for piece in ending {
             self.send(piece.bytes);
         }
         let services = &self.parts.services;
         services.counters.cuts.one();
         services.remembered.note(self.parts.request, reason, message, Instant::now());
-        self.parts.lease.close();
+        self.parts.lease = None;
         self.end(false, Verdict::Cut, Some(message));
+        if !ended {
+            self.state = State::Broken(message.to_owned());
+        }
     }
 
     /// Upstream or its encoding broke: what is decided goes out, then the client's connection breaks too, because a
@@ -197,13 +216,11 @@ impl Inspected {
         self.state = State::Done;
         let stream = &mut self.parts.stream;
         let flow = &mut self.parts.flow;
-        self.parts.services.counters.held_bytes_highest.highest(stream.most_held() as u64);
-        for (kind, findings) in stream.findings() {
-            flow.found(Direction::Reply, kind, findings);
-        }
-        flow.usage(stream.usage(), complete);
+        self.parts.services.counters.held_bytes_highest.highest(self.most_held as u64);
+        flow.found(Direction::Reply, stream.findings());
+        flow.usage(stream.usage(), complete && stream.is_complete());
         let (before, after) = (Digest::finish(self.before.clone()), Digest::finish(self.after.clone()));
-        let model = stream.model();
+        let model = stream.model().map(str::to_owned);
         flow.note(|record| {
             record.stream = true;
             record.reply.before = Some(before);
@@ -212,6 +229,6 @@ impl Inspected {
                 record.model = model;
             }
         });
-        flow.end_now(verdict, reason);
+        flow.end(verdict, reason);
     }
 }

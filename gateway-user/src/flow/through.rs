@@ -61,7 +61,7 @@ impl Through {
                 }
             }
             Some(Err(error)) => {
-                if let Some(flow) = self.flow.take() {
+                if let Some(mut flow) = self.flow.take() {
                     flow.end(Verdict::Failed, Some(&format!("upstream broke off its answer: {error}")));
                 }
             }
@@ -74,7 +74,7 @@ impl Through {
         if let Some(lease) = self.lease.take() {
             self.services.pool.give_back(lease);
         }
-        if let Some(flow) = self.flow.take() {
+        if let Some(mut flow) = self.flow.take() {
             flow.end(self.verdict, self.reason.as_deref());
         }
     }

@@ -14,6 +14,9 @@ use crate::wire::dialects;
 /// The catalog that is compiled in.
 const BUILTIN: &str = include_str!("../../data/providers.yaml");
 
+/// The host whose entry stands for every upstream that imitates a known API; a name that never resolves (RFC 6761).
+const COMPATIBLE: &str = "compatible.invalid";
+
 /// What sort of traffic a path carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -42,14 +45,10 @@ pub struct Route {
 /// A known host.
 #[derive(Debug)]
 pub struct Host {
-    /// Id of the provider, as prices know it.
-    pub provider: String,
-    /// Name of the provider for people.
-    pub name: String,
-    /// The host or hosts this stands for.
-    pub pattern: HostPattern,
-    /// Whether the provider reports usage in streams only when asked.
-    pub ask_usage: bool,
+    provider: String,
+    name: String,
+    pattern: HostPattern,
+    ask_usage: bool,
     routes: Arc<[Row]>,
 }
 
@@ -61,6 +60,26 @@ struct Row {
 }
 
 impl Host {
+    /// Id of the provider, as prices know it.
+    pub fn provider(&self) -> &str {
+        &self.provider
+    }
+
+    /// Name of the provider, for people.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The host or hosts this stands for.
+    pub fn pattern(&self) -> &HostPattern {
+        &self.pattern
+    }
+
+    /// Whether the provider reports usage in streams only when asked to (`stream_options`).
+    pub fn asks_usage(&self) -> bool {
+        self.ask_usage
+    }
+
     /// What `method` on `path` is; a query behind `?` is left out of account. Unknown paths are read as `opaque`
     /// inference, so that nothing passes unread; those asked for with GET, HEAD, OPTIONS or DELETE are control.
     pub fn route(&self, method: &str, path: &str) -> Route {
@@ -146,19 +165,26 @@ impl Catalog {
 
     /// The host with this name, matched exactly but for case; a wildcard applies where no exact entry does, the
     /// longest one first. `None` for hosts not known and for what is no host name.
-    pub fn host(&self, name: &str) -> Option<&Arc<Host>> {
+    pub fn host(&self, name: &str) -> Option<Arc<Host>> {
         let name = HostName::parse(name)?;
         if let Some(host) = self.exact.get(&name) {
-            return Some(host);
+            return Some(Arc::clone(host));
         }
         let mut rest = name.as_str();
         while let Some((_, above)) = rest.split_once('.') {
             if let Some(host) = HostName::parse(above).and_then(|above| self.wildcard.get(&above)) {
-                return Some(host);
+                return Some(Arc::clone(host));
             }
             rest = above;
         }
         None
+    }
+
+    /// The host with this name, or for an upstream that the operator named and no entry lists, one whose paths read as
+    /// those of the APIs that other servers imitate.
+    pub fn host_or_compatible(&self, name: &str) -> Arc<Host> {
+        let known = self.host(name).or_else(|| self.host(COMPATIBLE));
+        Arc::clone(known.expect("the compiled-in catalog has the entry for compatible servers, as a test shows"))
     }
 
     /// The patterns of all hosts, sorted.

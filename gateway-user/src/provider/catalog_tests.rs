@@ -6,7 +6,7 @@ fn check(host: &str, method: &str, path: &str, expected: Option<(&str, Class, &s
     let catalog = Catalog::builtin();
     let found = catalog.host(host).map(|host| {
         let route = host.route(method, path);
-        (host.provider.clone(), route.class, route.dialect.name(), route.operation.to_string())
+        (host.provider().to_owned(), route.class, route.dialect.name(), route.operation.to_string())
     });
     let expected = expected.map(|(provider, class, dialect, operation)| {
         (provider.to_owned(), class, dialect, operation.to_owned())
@@ -42,7 +42,7 @@ fn an_operators_file_adds_and_replaces() {
     let text = "providers:\n  - id: openai\n    name: Ours\n    hosts: [llm.example.org, '*.llm.example.org']\n";
     catalog.extend("mine.yaml", text).expect("valid");
     assert!(catalog.host("api.openai.com").is_none());
-    assert_eq!(catalog.host("a.llm.example.org").expect("added").name, "Ours");
+    assert_eq!(catalog.host("a.llm.example.org").expect("added").name(), "Ours");
     assert!(catalog.patterns().iter().any(|pattern| pattern.to_string() == "*.llm.example.org"));
 }
 

@@ -51,8 +51,9 @@ pub trait Dialect: Send + Sync + Debug {
     /// follow whole events. Empty where the dialect has no such ending: then only breaking the connection is left.
     fn ending(&self, sent: &Sent, ending: &Ending<'_>) -> Vec<u8>;
 
-    /// The request with usage at the end of the stream asked for; `None` when it needs no asking or already does.
-    fn ask_usage(&self, _body: &[u8], _facts: &Facts) -> Option<Vec<u8>> {
+    /// What to put where in a request so that it asks for usage at the end of its stream; `None` when it needs no
+    /// asking or already does.
+    fn ask_usage(&self, _body: &[u8], _facts: &Facts) -> Option<(Span, String)> {
         None
     }
 }
@@ -64,6 +65,8 @@ pub enum Reason {
     PolicyBlocked,
     /// A budget has nothing left.
     BudgetExceeded,
+    /// The gateway or the way upstream failed.
+    GatewayFault,
 }
 
 impl Reason {
@@ -72,6 +75,7 @@ impl Reason {
         match self {
             Reason::PolicyBlocked => "policy_blocked",
             Reason::BudgetExceeded => "budget_exceeded",
+            Reason::GatewayFault => "gateway_fault",
         }
     }
 }

@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use crate::wire::dialects::{CutStyle, Dialect, Ending, Marks, Reason, Refusal, Sent};
 use crate::wire::escape::quoted;
 use crate::wire::event::{Kind, Usage};
+use crate::wire::json::Span;
 use crate::wire::reading::{Facts, Tokenised};
 use crate::wire::shape::{Fact, Field, Scope, Shape};
 
@@ -206,28 +207,27 @@ impl Dialect for OpenAiChat {
         out.into_bytes()
     }
 
-    fn ask_usage(&self, body: &[u8], facts: &Facts) -> Option<Vec<u8>> {
-        if !facts.stream || matches!(facts.include_usage, Some((_, true))) {
+    fn ask_usage(&self, body: &[u8], facts: &Facts) -> Option<(Span, String)> {
+        const ASK: &str = "\"include_usage\":true";
+        if !facts.stream {
             return None;
         }
-        let splice = |from: u32, to: u32, text: &str| {
-            [&body[..from as usize], text.as_bytes(), &body[to as usize..]].concat()
-        };
-        const ASK: &str = "\"include_usage\":true";
-        Some(match (facts.include_usage, facts.stream_options) {
-            (Some((span, _)), _) => splice(span.start, span.end, "true"),
-            (None, Some(span)) if body[span.start as usize] == b'{' => {
-                let inside = &body[span.start as usize + 1..span.end as usize - 1];
+        let behind = |at: u32| Span { start: at + 1, end: at + 1 };
+        match (facts.include_usage, facts.stream_options) {
+            (Some((_, true)), _) => None,
+            (Some((span, false)), _) => Some((span, "true".to_owned())),
+            (None, Some(span)) if span.of(body).first() == Some(&b'{') => {
+                let inside = &span.of(body)[1..span.len() - 1];
                 let comma = if inside.iter().all(u8::is_ascii_whitespace) { "" } else { "," };
-                splice(span.start + 1, span.start + 1, &format!("{ASK}{comma}"))
+                Some((behind(span.start), format!("{ASK}{comma}")))
             }
-            (None, Some(span)) => splice(span.start, span.end, &format!("{{{ASK}}}")),
+            (None, Some(span)) => Some((span, format!("{{{ASK}}}"))),
             // `stream` stands in the object, so it is not empty and a comma is due.
             (None, None) => {
-                let brace = body.iter().position(|&byte| byte == b'{')? as u32 + 1;
-                splice(brace, brace, &format!("\"stream_options\":{{{ASK}}},"))
+                let brace = body.iter().position(|&byte| byte == b'{')?;
+                Some((behind(brace as u32), format!("\"stream_options\":{{{ASK}}},")))
             }
-        })
+        }
     }
 }
 
