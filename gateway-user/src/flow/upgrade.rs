@@ -7,7 +7,9 @@ use http::{Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 
-use super::{body::ReplyBody, exchange::Outcome, fault::Fault, flow::Flow, refusal::Stop, reply, site::Site, splice};
+use super::{
+    body::ReplyBody, exchange::Outcome, fault::Fault, flow::Flow, refusal::Stop, reply, site::Site, splice,
+};
 use crate::{
     audit::Verdict,
     config::Mode,
@@ -26,7 +28,8 @@ pub fn is_wanted<B>(request: &Request<B>) -> bool {
 /// fall back to POST at once.
 pub async fn carry(site: &Arc<Site>, mut flow: Flow, mut request: Request<Incoming>) -> Outcome {
     if site.services.config.mode == Mode::Strict {
-        let message = "upgraded connections (WebSocket) are not inspected; use plain HTTP requests".to_owned();
+        let message =
+            "upgraded connections (WebSocket) are not inspected; use plain HTTP requests".to_owned();
         return Err((flow, Stop::Unfit { status: StatusCode::UPGRADE_REQUIRED, message }));
     }
     let downstream = hyper::upgrade::on(&mut request);
