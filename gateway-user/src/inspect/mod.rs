@@ -1,1 +1,22 @@
 //! What text may pass: rules, the exact scan, and the holdback of bodies and streams.
+//!
+//! A [`RuleSet`] is what the operator wrote, an [`Engine`] is what is compiled from it and shared by all
+//! channels, a [`Scan`] is the little state one channel carries from delta to delta. The promise of the three:
+//! however a text is cut into pieces, the findings are the same, and a byte before [`Scan::frontier`] can never
+//! become part of a redacted or blocked span later.
+
+pub mod finding;
+pub mod mask;
+pub mod reply;
+pub mod request;
+pub mod rules;
+pub mod scan;
+pub mod verdict;
+
+mod validate;
+
+pub use finding::{Finding, RuleIndex};
+pub use mask::redact;
+pub use rules::{Category, RuleErrors, RuleInfo, RuleSet, Severity};
+pub use scan::{Engine, Hold, Scan};
+pub use verdict::Action;

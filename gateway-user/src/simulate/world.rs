@@ -46,8 +46,8 @@ pub enum WorldError {
     },
 }
 
-/// Moves the calling thread into a new network and a new mount namespace; threads and processes it starts from
-/// then on are inside too. Call it on the main thread before any other exists.
+/// Moves the calling thread into a new network and a new mount namespace. Threads and processes it starts from then
+/// on are inside too; threads that are there already stay outside.
 ///
 /// The loopback interface is up and owns 192.0.2.0/24 (RFC 5737). `hosts` are the names the world knows besides
 /// `localhost`. `folder` holds the world's hosts and resolver files, which are mounted over the system's. An own
@@ -61,10 +61,8 @@ pub fn enter(folder: &Path, hosts: &[(&str, Ipv4Addr)]) -> Result<(), WorldError
     mount(None::<&str>, "/", None::<&str>, private, None::<&str>)
         .map_err(|source| WorldError::Mount { what: "/ as private".into(), source })?;
     loopback()?;
-    let mut names = String::from("127.0.0.1 localhost\n::1 localhost\n");
-    for (name, address) in hosts {
-        names += &format!("{address} {name}\n");
-    }
+    let names: String = hosts.iter().map(|(name, address)| format!("{address} {name}\n")).collect();
+    let names = format!("127.0.0.1 localhost\n::1 localhost\n{names}");
     cover("/etc/hosts", &folder.join("hosts"), &names)?;
     // Nobody answers there: a name that is not in the hosts file is refused at once.
     cover(

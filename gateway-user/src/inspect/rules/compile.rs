@@ -1,0 +1,213 @@
+//! From a rule as written to a rule as used, with everything that can be wrong found on the way.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::pattern::{self, ByteSet};
+use super::spec::{RawActions, RawFile, RawRule};
+use super::{Problem, RuleError, RuleErrors, RuleInfo};
+use crate::inspect::validate::{self, Validator};
+
+/// Longest match of a plain pattern, bytes.
+const MAX_PATTERN: usize = 2_048;
+/// Longest match of a pattern with a tail, bytes, and what is taken where the rule does not say.
+const MAX_TAIL: usize = 8_192;
+const DEFAULT_TAIL: u32 = 512;
+/// Longest match of a pattern with a terminator, bytes, and what is taken where the rule does not say.
+const MAX_UNTIL: usize = 65_536;
+const DEFAULT_UNTIL: u32 = 16_384;
+/// Words of one rule at most, and the longest word in bytes.
+const MAX_WORDS: usize = 1_000_000;
+const MAX_WORD: usize = 256;
+/// What a match may not follow, where the rule does not say: it begins at a token boundary.
+const TOKEN: &str = "[A-Za-z0-9_]";
+/// Stands in examples where a break keeps them from looking like a live secret; taken out before use.
+const BREAK: &str = "{}";
+
+/// A rule, checked.
+#[derive(Clone, Debug)]
+pub(crate) struct Rule {
+    pub info: RuleInfo,
+    pub matcher: Matcher,
+    /// A match does not begin right after one of these bytes.
+    pub not_after: ByteSet,
+    pub validators: Vec<Validator>,
+    pub examples: Vec<String>,
+    pub counter_examples: Vec<String>,
+}
+
+/// How a rule matches.
+#[derive(Clone, Debug)]
+pub(crate) enum Matcher {
+    /// A regular expression, its tail included.
+    Pattern(String),
+    /// Everything from the end of `head` up to the first match of `terminator`, the bound, or the end of the text.
+    Until { head: String, terminator: String },
+    /// Whole words.
+    Words { words: Vec<String>, ignore_case: bool },
+}
+
+impl Rule {
+    /// Whether all validators accept the value.
+    pub fn accepts(&self, value: &[u8]) -> bool {
+        self.validators.iter().all(|validator| validator.passes(value))
+    }
+}
+
+/// Reads a rule file. `folder` is where `words_file` is looked up; built-in files have none.
+pub(super) fn read(file: &str, text: &str, folder: Option<&Path>) -> Result<Vec<Rule>, RuleErrors> {
+    let raw: RawFile = serde_saphyr::from_str(text)
+        .map_err(|error| RuleErrors::one(file, None, Problem::Syntax(error.to_string())))?;
+    let mut ids = BTreeSet::new();
+    let (mut rules, mut errors) = (Vec::new(), Vec::new());
+    for raw in raw.rules {
+        let id = raw.id.clone();
+        let mut problems = Problems::default();
+        if !ids.insert(id.clone()) {
+            problems.0.push(Problem::DuplicateId);
+        }
+        let rule = compile(raw, folder, &mut problems);
+        errors.extend(problems.0.into_iter().map(|problem| RuleError::new(file, Some(&id), problem)));
+        rules.extend(rule);
+    }
+    if errors.is_empty() { Ok(rules) } else { Err(RuleErrors(errors)) }
+}
+
+/// Collects what is wrong with one rule instead of stopping at the first.
+#[derive(Default)]
+struct Problems(Vec<Problem>);
+
+impl Problems {
+    fn take<T>(&mut self, result: Result<T, Problem>) -> Option<T> {
+        result.map_err(|problem| self.0.push(problem)).ok()
+    }
+}
+
+/// `None` only when a problem was found.
+fn compile(raw: RawRule, folder: Option<&Path>, problems: &mut Problems) -> Option<Rule> {
+    if !good_id(&raw.id) {
+        problems.0.push(Problem::BadId);
+    }
+    let mut validators = Vec::new();
+    for name in &raw.validators {
+        let known = Validator::parse(name);
+        validators.extend(known);
+        if known.is_none() {
+            problems.0.push(Problem::BadValidator { name: name.clone(), known: validate::NAMES });
+        }
+    }
+    let result = matcher(&raw, folder);
+    let matcher = problems.take(result);
+    let result = not_after(&raw);
+    let not_after = problems.take(result);
+    let (matcher, max_length) = matcher?;
+    let actions = raw.action.unwrap_or(RawActions::default_of(raw.category));
+    let mask = raw.mask.unwrap_or_else(|| format!("[{}_REDACTED]", raw.id.replace('-', "_").to_uppercase()));
+    let info = RuleInfo {
+        id: raw.id,
+        category: raw.category,
+        severity: raw.severity,
+        description: raw.description,
+        mask,
+        max_length,
+        request: actions.request,
+        reply: actions.reply,
+    };
+    let unbroken = |texts: Vec<String>| texts.into_iter().map(|text| text.replace(BREAK, "")).collect();
+    let (examples, counter_examples) = (unbroken(raw.examples), unbroken(raw.counter_examples));
+    Some(Rule { info, matcher, not_after: not_after?, validators, examples, counter_examples })
+}
+
+fn good_id(id: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=64).contains(&id.len()) && id.bytes().all(allowed)
+}
+
+fn not_after(raw: &RawRule) -> Result<ByteSet, Problem> {
+    let words = raw.pattern.is_none();
+    match raw.not_after.as_deref() {
+        Some("none") => Ok([false; 256]),
+        Some(class) => pattern::class("not_after", class),
+        None => {
+            let mut set = pattern::class("not_after", TOKEN)?;
+            // First bytes of Latin, Greek and Cyrillic letters: a word of the list may not begin inside "Àlan".
+            set[0xC3..=0xD4].fill(words);
+            Ok(set)
+        }
+    }
+}
+
+/// The matcher and the longest match.
+fn matcher(raw: &RawRule, folder: Option<&Path>) -> Result<(Matcher, u32), Problem> {
+    let (matcher, longest) = match (&raw.pattern, &raw.words, &raw.words_file) {
+        (Some(pattern), None, None) => patterned(raw, pattern)?,
+        (None, Some(words), None) => worded(raw, words.clone())?,
+        (None, None, Some(path)) => worded(raw, read_words(path, folder)?)?,
+        _ => return Err(Problem::OneMatcher),
+    };
+    Ok((matcher, u32::try_from(longest).expect("every bound above is below 2^32")))
+}
+
+fn patterned(raw: &RawRule, pattern: &str) -> Result<(Matcher, usize), Problem> {
+    if raw.ignore_case {
+        return Err(Problem::Misplaced { key: "ignore_case", why: "is for words; write (?i) in a pattern" });
+    }
+    let stated = raw.max_length.map(|length| length as usize);
+    let bounded = |most: usize, default: u32| match stated.unwrap_or(default as usize) {
+        length if length > most => Err(Problem::Length { key: "max_length", found: length, least: 1, most }),
+        length => Ok(length),
+    };
+    match (&raw.tail, &raw.until) {
+        (Some(_), Some(_)) => Err(Problem::Misplaced { key: "tail", why: "cannot stand beside `until`" }),
+        (Some(tail), None) => {
+            let length = bounded(MAX_TAIL, DEFAULT_TAIL)?;
+            pattern::check("pattern", pattern, length.min(MAX_PATTERN))?;
+            pattern::class("tail", tail)?;
+            Ok((Matcher::Pattern(format!("(?:{pattern})(?:{tail})*")), length))
+        }
+        (None, Some(until)) => {
+            let length = bounded(MAX_UNTIL, DEFAULT_UNTIL)?;
+            pattern::check("pattern", pattern, length.min(MAX_PATTERN))?;
+            pattern::check("until", until, MAX_PATTERN)?;
+            if !raw.validators.is_empty() {
+                return Err(Problem::Misplaced { key: "validators", why: "cannot stand beside `until`" });
+            }
+            Ok((Matcher::Until { head: pattern.to_owned(), terminator: until.clone() }, length))
+        }
+        (None, None) => {
+            let longest = pattern::check("pattern", pattern, stated.unwrap_or(MAX_PATTERN).min(MAX_PATTERN))?;
+            Ok((Matcher::Pattern(pattern.to_owned()), longest))
+        }
+    }
+}
+
+fn read_words(path: &str, folder: Option<&Path>) -> Result<Vec<String>, Problem> {
+    let path = folder.unwrap_or(Path::new("")).join(path);
+    let text = std::fs::read_to_string(&path).map_err(|error| Problem::Unreadable {
+        path: path.display().to_string(),
+        reason: error.to_string(),
+    })?;
+    Ok(text.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect())
+}
+
+fn worded(raw: &RawRule, words: Vec<String>) -> Result<(Matcher, usize), Problem> {
+    for (key, present) in [
+        ("tail", raw.tail.is_some()),
+        ("until", raw.until.is_some()),
+        ("max_length", raw.max_length.is_some()),
+    ] {
+        if present {
+            return Err(Problem::Misplaced { key, why: "is for patterns, not for words" });
+        }
+    }
+    if words.is_empty() || words.len() > MAX_WORDS {
+        let message = format!("{} words; a list has 1 to {MAX_WORDS}", words.len());
+        return Err(Problem::BadWords(message));
+    }
+    if let Some(word) = words.iter().find(|word| !(2..=MAX_WORD).contains(&word.len())) {
+        let message = format!("`{word}` is {} bytes long; a word has 2 to {MAX_WORD}", word.len());
+        return Err(Problem::BadWords(message));
+    }
+    let longest = words.iter().map(String::len).max().unwrap_or(0);
+    Ok((Matcher::Words { words, ignore_case: raw.ignore_case }, longest))
+}

@@ -1,0 +1,166 @@
+//! The table of rules: read from data files, checked completely before anything is compiled.
+
+mod compile;
+mod error;
+mod examples;
+mod pattern;
+mod spec;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+pub use error::{Problem, RuleError, RuleErrors};
+pub use spec::{Category, Severity};
+
+pub(crate) use compile::{Matcher, Rule};
+pub(crate) use examples::{VALIDATED_ENDS, is_continuation, lead, word_ends};
+pub(crate) use pattern::{ByteSet, parse_bytes};
+
+#[cfg(test)]
+pub(crate) use examples::matches_from;
+
+use crate::inspect::Action;
+use crate::wire::event::Direction;
+
+/// Rules of one engine at most.
+pub const MAX_RULES: usize = 4_096;
+
+const BUILTIN: &[(&str, &str)] = &[
+    ("secrets.yaml (built in)", include_str!("../../../data/rules/secrets.yaml")),
+    ("pii.yaml (built in)", include_str!("../../../data/rules/pii.yaml")),
+];
+
+/// What is told about a rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleInfo {
+    /// Unique name, such as `aws-access-key-id`.
+    pub id: String,
+    /// What sort of text it finds.
+    pub category: Category,
+    /// How bad it is when such a text leaves.
+    pub severity: Severity,
+    /// One sentence for people.
+    pub description: String,
+    /// What replaces a redacted match, such as `[EMAIL_REDACTED]`.
+    pub mask: String,
+    /// Longest match in bytes; a match is cut there, and a scan holds no more than this for the rule.
+    pub max_length: u32,
+    request: Action,
+    reply: Action,
+}
+
+impl RuleInfo {
+    /// What the rule does in a direction, before the mode's cap.
+    pub fn action(&self, direction: Direction) -> Action {
+        match direction {
+            Direction::Request => self.request,
+            Direction::Reply => self.reply,
+        }
+    }
+}
+
+/// Rules, read and checked, in the order of their ids.
+#[derive(Clone, Debug, Default)]
+pub struct RuleSet {
+    rules: BTreeMap<String, Rule>,
+}
+
+impl RuleSet {
+    /// No rules at all.
+    pub fn empty() -> RuleSet {
+        RuleSet::default()
+    }
+
+    /// The rules that come with the gateway: `data/rules/*.yaml`.
+    pub fn builtin() -> RuleSet {
+        let mut rules = BTreeMap::new();
+        for (file, text) in BUILTIN {
+            let read = compile::read(file, text, None).expect("a test reads every built-in rule file");
+            rules.extend(read.into_iter().map(|rule| (rule.info.id.clone(), rule)));
+        }
+        RuleSet { rules }
+    }
+
+    /// Adds the rules of a file; a rule with a known id replaces the old one.
+    ///
+    /// Every example of the file is tried as well.
+    ///
+    /// # Errors
+    /// All problems of the file at once; the set is unchanged then.
+    pub fn extend_from_file(&mut self, path: &Path) -> Result<(), RuleErrors> {
+        let file = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            RuleErrors::one(
+                &file,
+                None,
+                Problem::Unreadable { path: file.clone(), reason: error.to_string() },
+            )
+        })?;
+        self.extend_from_text(&file, &text, path.parent())
+    }
+
+    /// Adds the rules of a text; `file` names it in errors, `folder` is where its words files are looked up.
+    ///
+    /// # Errors
+    /// As [`RuleSet::extend_from_file`].
+    pub fn extend_from_text(
+        &mut self,
+        file: &str,
+        text: &str,
+        folder: Option<&Path>,
+    ) -> Result<(), RuleErrors> {
+        let rules = compile::read(file, text, folder)?;
+        let errors: Vec<RuleError> = rules.iter().flat_map(|rule| examples::check(file, rule)).collect();
+        if !errors.is_empty() {
+            return Err(RuleErrors(errors));
+        }
+        let added = rules.iter().filter(|rule| !self.rules.contains_key(&rule.info.id)).count();
+        if self.rules.len() + added > MAX_RULES {
+            return Err(RuleErrors::one(file, None, Problem::TooManyRules { most: MAX_RULES }));
+        }
+        self.rules.extend(rules.into_iter().map(|rule| (rule.info.id.clone(), rule)));
+        Ok(())
+    }
+
+    /// Takes rules out.
+    ///
+    /// # Errors
+    /// Every id that no rule has; the others are taken out all the same.
+    pub fn disable<I: AsRef<str>>(&mut self, ids: &[I]) -> Result<(), RuleErrors> {
+        let unknown = ids.iter().map(AsRef::as_ref).filter(|id| self.rules.remove(*id).is_none());
+        let errors: Vec<RuleError> =
+            unknown.map(|id| RuleError::new("rules.disable", Some(id), Problem::UnknownRule)).collect();
+        if errors.is_empty() { Ok(()) } else { Err(RuleErrors(errors)) }
+    }
+
+    /// Sets what a rule, or every rule of a category (`secret`, `pii`, `dictionary`), does in a direction.
+    ///
+    /// # Errors
+    /// When `name` is neither the id of a rule nor a category.
+    pub fn set_action(&mut self, name: &str, direction: Direction, action: Action) -> Result<(), RuleErrors> {
+        let category = Category::parse(name);
+        let mut known = category.is_some();
+        for rule in self.rules.values_mut() {
+            if rule.info.id == name || Some(rule.info.category) == category {
+                known = true;
+                match direction {
+                    Direction::Request => rule.info.request = action,
+                    Direction::Reply => rule.info.reply = action,
+                }
+            }
+        }
+        if known { Ok(()) } else { Err(RuleErrors::one("rules", Some(name), Problem::UnknownRule)) }
+    }
+
+    /// What is told about each rule, in the order of ids.
+    pub fn iter(&self) -> impl Iterator<Item = &RuleInfo> {
+        self.rules.values().map(|rule| &rule.info)
+    }
+
+    pub(crate) fn rules(&self) -> impl Iterator<Item = &Rule> {
+        self.rules.values()
+    }
+}

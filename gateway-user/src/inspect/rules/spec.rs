@@ -1,0 +1,98 @@
+//! A rule file as it is written: YAML, unknown keys refused.
+
+use serde::{Deserialize, Serialize};
+
+use crate::inspect::Action;
+
+/// What sort of text a rule finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Category {
+    /// Credentials: keys, tokens, private keys.
+    Secret,
+    /// Personal data: addresses, numbers of persons and cards.
+    Pii,
+    /// Words of the operator's own: names, projects.
+    Dictionary,
+}
+
+impl Category {
+    /// Reads the name a rule file uses.
+    pub fn parse(name: &str) -> Option<Category> {
+        match name {
+            "secret" => Some(Category::Secret),
+            "pii" => Some(Category::Pii),
+            "dictionary" => Some(Category::Dictionary),
+            _ => None,
+        }
+    }
+}
+
+/// How bad it is when such a text leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Worth knowing.
+    Low,
+    /// Should not leave.
+    Medium,
+    /// Harm is likely.
+    High,
+    /// Whoever has it has control.
+    Critical,
+}
+
+/// The whole file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawFile {
+    pub rules: Vec<RawRule>,
+}
+
+/// One rule as written. What the keys mean stands at the head of `data/rules/secrets.yaml`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawRule {
+    pub id: String,
+    pub category: Category,
+    pub severity: Severity,
+    pub description: String,
+    pub pattern: Option<String>,
+    pub tail: Option<String>,
+    pub until: Option<String>,
+    pub words: Option<Vec<String>>,
+    pub words_file: Option<String>,
+    #[serde(default)]
+    pub ignore_case: bool,
+    pub not_after: Option<String>,
+    pub max_length: Option<u32>,
+    #[serde(default)]
+    pub validators: Vec<String>,
+    pub action: Option<RawActions>,
+    pub mask: Option<String>,
+    #[serde(default)]
+    pub examples: Vec<String>,
+    #[serde(default)]
+    pub counter_examples: Vec<String>,
+}
+
+/// What a rule does, per direction.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawActions {
+    pub request: Action,
+    pub reply: Action,
+}
+
+impl RawActions {
+    /// Secrets and words are redacted both ways. Personal data is redacted in requests and reported in replies,
+    /// so that replies hold nothing back for it unless the operator asks.
+    pub fn default_of(category: Category) -> RawActions {
+        match category {
+            Category::Secret | Category::Dictionary => {
+                RawActions { request: Action::Redact, reply: Action::Redact }
+            }
+            Category::Pii => RawActions { request: Action::Redact, reply: Action::Warn },
+        }
+    }
+}

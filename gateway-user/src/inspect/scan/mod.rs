@@ -1,0 +1,152 @@
+//! The exact scan: anchored automata started wherever a rule may begin, their state carried from piece to piece.
+//!
+//! A place where a rule may begin starts a *candidate*: an anchored automaton that steps over the following bytes
+//! until it dies or reaches its rule's bound. Only what begins before the oldest live candidate is decided; with
+//! none live, everything is. Nothing is ever looked at twice, and the cost per byte is the number of candidates
+//! alive there, which is one in ordinary text. Rules that only warn run beside in a lane of their own, so they
+//! find the same and delay nothing.
+
+mod build;
+mod candidate;
+mod engine;
+mod lane;
+mod machine;
+mod starts;
+
+#[cfg(test)]
+mod tests;
+
+use candidate::{Accepted, Candidate};
+pub use engine::{Engine, Hold};
+use lane::{Lane, Match};
+
+use crate::inspect::Finding;
+use crate::wire::event::Direction;
+
+/// The state of one channel. Small: some hundred bytes, plus the text from the oldest live candidate on, which is
+/// bounded by the longest rule and [`lane::MAX_SPAN`].
+#[derive(Debug, Default)]
+pub struct Scan {
+    /// Bytes taken in so far.
+    fed: u64,
+    /// Everything before is decided.
+    frontier: u64,
+    /// Class of the last character's first byte, see [`starts::Starts`].
+    behind: u8,
+    live: Vec<Candidate>,
+    accepted: Vec<Accepted>,
+    enforcing: Lane,
+    warning: Lane,
+    /// The text before `fed` that is still needed.
+    kept: Vec<u8>,
+}
+
+/// What one call of the scan works on.
+#[derive(Clone, Copy)]
+struct Window<'a> {
+    engine: &'a Engine,
+    direction: Direction,
+    /// Offset of `text[0]` in the channel.
+    base: u64,
+    text: &'a [u8],
+}
+
+impl Window<'_> {
+    fn slice(&self, start: u64, end: u64) -> &[u8] {
+        &self.text[(start - self.base) as usize..(end - self.base) as usize]
+    }
+}
+
+impl Scan {
+    /// The state before the first byte of a channel.
+    pub fn new() -> Scan {
+        Scan::default()
+    }
+
+    /// Takes in the next piece of the channel's decoded text and appends what became final to `out`.
+    ///
+    /// Enforcing findings come in ascending order, do not overlap, and end at or before [`Scan::frontier`].
+    /// `engine` and `direction` must be the same for all calls on one scan.
+    pub fn push(&mut self, engine: &Engine, direction: Direction, text: &[u8], out: &mut Vec<Finding>) {
+        if text.is_empty() {
+            return;
+        }
+        let from = self.kept.len();
+        let base = self.fed - from as u64;
+        self.fed += text.len() as u64;
+        if from == 0 {
+            self.run(Window { engine, direction, base, text }, 0, out);
+            let keep = (self.needed() - base) as usize;
+            self.kept.extend_from_slice(&text[keep..]);
+        } else {
+            let mut kept = std::mem::take(&mut self.kept);
+            kept.extend_from_slice(text);
+            self.run(Window { engine, direction, base, text: &kept }, from, out);
+            kept.drain(..(self.needed() - base) as usize);
+            self.kept = kept;
+        }
+    }
+
+    /// Ends the channel: what was still open is decided. The frontier is then [`Scan::fed`].
+    pub fn finish(&mut self, engine: &Engine, direction: Direction, out: &mut Vec<Finding>) {
+        let kept = std::mem::take(&mut self.kept);
+        let window = Window { engine, direction, base: self.fed - kept.len() as u64, text: &kept };
+        self.end_all(window);
+        self.settle(window, out);
+    }
+
+    /// Everything before this offset is decided: no enforcing finding will reach into it any more.
+    pub fn frontier(&self) -> u64 {
+        self.frontier
+    }
+
+    /// Bytes taken in so far.
+    pub fn fed(&self) -> u64 {
+        self.fed
+    }
+
+    fn run(&mut self, window: Window<'_>, from: usize, out: &mut Vec<Finding>) {
+        let starts = window.engine.starts(window.direction);
+        for (at, &byte) in window.text.iter().enumerate().skip(from) {
+            let (machines, behind) = starts.at(self.behind, byte);
+            self.behind = behind;
+            let at = window.base + at as u64;
+            self.live.extend(machines.iter().map(|&machine| Candidate {
+                start: at,
+                machine,
+                state: window.engine.machine(machine).start,
+            }));
+            if !self.live.is_empty() {
+                self.step(window, at, byte);
+            }
+        }
+        self.settle(window, out);
+    }
+
+    /// Decides what can be decided and moves the frontier.
+    fn settle(&mut self, window: Window<'_>, out: &mut Vec<Finding>) {
+        let (mut enforcing, mut warning) = (self.fed, self.fed);
+        for candidate in &self.live {
+            let lane = match window.engine.enforces(candidate.machine, window.direction) {
+                true => &mut enforcing,
+                false => &mut warning,
+            };
+            *lane = candidate.start.min(*lane);
+        }
+        self.frontier = self.enforcing.settle(window, enforcing, out);
+        self.warning.settle(window, warning, out);
+    }
+
+    /// Start of the text that must be kept.
+    fn needed(&self) -> u64 {
+        let lanes = self.enforcing.start().into_iter().chain(self.warning.start());
+        self.live.iter().map(|candidate| candidate.start).chain(lanes).min().unwrap_or(self.fed)
+    }
+
+    fn found(&mut self, window: Window<'_>, found: Match) {
+        match window.engine.action(found.rule, window.direction).enforces() {
+            true => self.enforcing.add(found),
+            false => self.warning.add(found),
+        }
+    }
+}
