@@ -209,9 +209,9 @@ fn limit_encodings(headers: &mut HeaderMap) {
         return;
     };
     let limited = head::limit_accept_encoding(given);
-    if limited != given {
-        if let Ok(value) = HeaderValue::from_str(&limited) {
-            headers.insert(header::ACCEPT_ENCODING, value);
-        }
+    if limited != given
+        && let Ok(value) = HeaderValue::from_str(&limited)
+    {
+        headers.insert(header::ACCEPT_ENCODING, value);
     }
 }

@@ -170,11 +170,11 @@ impl Inspected {
         }
         released.clear();
         self.released = released;
-        if matches!(self.state, State::Open) {
-            if let Some(stop) = self.parts.stream.stop() {
-                let message = self.why(stop);
-                self.cut(Reason::PolicyBlocked, &message);
-            }
+        if matches!(self.state, State::Open)
+            && let Some(stop) = self.parts.stream.stop()
+        {
+            let message = self.why(stop);
+            self.cut(Reason::PolicyBlocked, &message);
         }
     }
 
