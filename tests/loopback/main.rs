@@ -1,1 +1,9 @@
-//! Tests to come.
+//! Tests of the whole gateway over loopback: the real binary, a simulated provider, raw HTTP; no root needed.
+
+mod doors;
+mod fidelity;
+mod hostile;
+mod money;
+mod secrets;
+mod streams;
+mod upstream;

@@ -1,7 +1,10 @@
 //! The project's own commands, run as `cargo xtask COMMAND`.
 
+mod clients;
 mod demo;
+mod ebpf;
 mod install;
+mod readme;
 mod run;
 mod stages;
 mod suite;
@@ -35,6 +38,15 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Build the kernel programs from source, and stamp the object that is committed.
+    ///
+    /// Needs a compiler with `core` for BPF, and bpf-linker, which is installed when it is missing. Building the gateway
+    /// itself needs neither: it takes the committed object.
+    Ebpf {
+        /// Build nothing: fail when the committed object does not belong to its sources.
+        #[arg(long)]
+        check: bool,
+    },
     /// Install what the tests need, run every stage, end with `N passed, N failed`.
     Test(suite::Options),
     /// Check the tree: import order of rooms, file heads and lengths, README's map, leftovers.
@@ -55,6 +67,10 @@ fn dispatch(task: Task) -> Result<ExitCode> {
     let root = root()?;
     match task {
         Task::Demo { arguments } => demo::run(&root, &arguments),
+        Task::Ebpf { check } => {
+            let arguments: &[String] = if check { &["--check".to_owned()] } else { &[] };
+            ebpf::run(arguments).map(|()| ExitCode::SUCCESS)
+        }
         Task::Test(options) => suite::run(&root, &options),
         Task::Tidy => {
             let complaints = tidy::run(&root)?;

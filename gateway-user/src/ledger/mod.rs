@@ -15,6 +15,8 @@ mod money;
 mod price;
 mod reservation;
 mod slice;
+#[cfg(test)]
+mod tests;
 
 pub use self::book::{Ledger, LedgerError};
 pub use self::budget::{Budget, BudgetStatus, ScopeName, Window};

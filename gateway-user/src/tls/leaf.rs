@@ -213,4 +213,12 @@ impl Leaves {
 }
 
 #[cfg(test)]
+impl Leaves {
+    /// The certificates that a server for this host sends.
+    pub(super) fn chain(&self, host: &str) -> Vec<CertificateDer<'static>> {
+        self.mint(host, SystemTime::now()).unwrap().0.cert.clone()
+    }
+}
+
+#[cfg(test)]
 mod tests;

@@ -1,14 +1,16 @@
 //! Certificates and trust: the client's hello, our CA and its leaves, and how upstreams are verified.
 
-pub mod authority;
+pub mod ca;
 pub mod files;
+#[cfg(test)]
+mod folder;
 pub mod hello;
 pub mod leaf;
 pub mod system;
 pub mod trust;
 pub mod verify;
 
-pub use authority::{Authority, AuthorityError};
+pub use ca::{Authority, AuthorityError};
 pub use hello::{Hello, Peek, peek};
 pub use leaf::{LeafError, Leaves};
 pub use trust::{Trust, TrustError};

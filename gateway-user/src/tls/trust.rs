@@ -9,7 +9,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::authority::Tier;
+use super::ca::Tier;
 use super::files::{self, FileError};
 use super::system::{self, StoreError, SystemStore};
 use super::{Authority, AuthorityError};

@@ -40,7 +40,8 @@ impl Document {
                 reading.pieces.push(raw(body));
             }
         }
-        let mut judge = Judge { engine, direction, body, decoded: Vec::new(), inner: Vec::new(), found: Vec::new() };
+        let mut judge =
+            Judge { engine, direction, body, decoded: Vec::new(), inner: Vec::new(), found: Vec::new() };
         let mut document = Document {
             action: Action::Allow,
             edits: Vec::new(),
@@ -125,7 +126,8 @@ impl Judge<'_> {
             places.push(raw, &mut self.decoded);
         }
         for finding in self.found.drain(..) {
-            let action = if piece.signed && finding.action.enforces() { Action::Block } else { finding.action };
+            let action =
+                if piece.signed && finding.action.enforces() { Action::Block } else { finding.action };
             let finding = Finding { action, ..finding };
             document.action = document.action.max(action);
             if document.findings.len() < MOST_FINDINGS {

@@ -1,0 +1,265 @@
+//! The course of the demo: who takes part, the two calls, the record and the spend.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use tokio::io::AsyncReadExt;
+use tokio::time::timeout;
+
+use super::call::{Api, BUDGET, Call, LONG};
+use super::client::Client;
+use super::columns::Columns;
+use super::gateway::{Gateway, Program};
+use super::stage::{Door, Stage};
+use super::watch::{Seen, watch};
+use crate::simulate::{Provider, ProviderOptions, sample_key};
+
+/// Longest a call may take.
+const CALL: Duration = Duration::from_secs(20);
+/// How long the records of the calls may take to be there.
+const RECORDS: Duration = Duration::from_secs(5);
+
+/// Those who take part, as far as they have come on.
+pub(super) struct Story {
+    program: Program,
+    columns: Columns,
+    provider: Option<Provider>,
+    gateway: Option<Gateway>,
+    attached: bool,
+}
+
+impl Story {
+    /// Nobody is there yet; `program` is the gateway.
+    pub(super) fn new(program: PathBuf, stage: &Stage) -> Story {
+        let program = Program { path: program, state: stage.state() };
+        Story { program, columns: Columns::of_terminal(), provider: None, gateway: None, attached: false }
+    }
+
+    /// Tells the whole story to `out`.
+    ///
+    /// # Errors
+    /// What could not be started, or was not as it should be.
+    pub(super) async fn tell(&mut self, stage: &Stage, out: &mut impl Write) -> anyhow::Result<()> {
+        let client = Client::find(&self.program.path).await;
+        let provider = Provider::start(ProviderOptions {
+            https: stage.provider(),
+            http: (Ipv4Addr::LOCALHOST, 0).into(),
+            ..ProviderOptions::default()
+        })
+        .await?;
+        let root = stage.folder.join("provider-root.pem");
+        std::fs::write(&root, &provider.root_pem)
+            .with_context(|| format!("cannot write {}", root.display()))?;
+        let arguments = arguments(stage, provider.https, &root);
+        self.introduce(stage, &client, &arguments, out)?;
+        self.attached = matches!(stage.door, Door::Transparent { .. });
+        let gateway = self.gateway.insert(Gateway::start(&self.program, &arguments).await?);
+        let base = match stage.door {
+            Door::Transparent { .. } => None,
+            Door::Reverse { .. } => Some(format!("http://{}/v1", gateway.address()?)),
+        };
+        let provider = self.provider.insert(provider);
+        let app = App { stage, client, base, provider };
+
+        let key = Call::split_key();
+        let seen = app.call(1, &key, &self.columns, out).await?;
+        conclude(&self.columns, &redacted(&seen)?, out)?;
+        let long = Call::long_answer(if self.attached { Api::Anthropic } else { Api::OpenAi });
+        let seen = app.call(2, &long, &self.columns, out).await?;
+        conclude(&self.columns, &cut(&seen)?, out)?;
+        self.books(out).await?;
+        Ok(self.farewell(stage, out)?)
+    }
+
+    /// Ends the gateway, its hold on the cgroup, and the provider.
+    ///
+    /// # Errors
+    /// The first of them that did not end well; the others are ended all the same.
+    pub(super) async fn end(self, stage: &Stage) -> anyhow::Result<()> {
+        let stopped = match self.gateway {
+            Some(gateway) => gateway.stop().await,
+            None => Ok(()),
+        };
+        let detached = match &stage.door {
+            Door::Transparent { cgroup } if self.attached => {
+                self.program.ask(&["detach", "--cgroup", cgroup]).await.map(drop)
+            }
+            _ => Ok(()),
+        };
+        let ended = match self.provider {
+            Some(provider) => provider.stop().await.map_err(Into::into),
+            None => Ok(()),
+        };
+        stopped.and(detached).and(ended)
+    }
+
+    fn introduce(
+        &self,
+        stage: &Stage,
+        client: &Client,
+        arguments: &[OsString],
+        out: &mut impl Write,
+    ) -> std::io::Result<()> {
+        let title = "A simulated provider, an unmodified client, and the gateway between them.";
+        writeln!(out, "{}\nNo network, no API key.\n", self.columns.strong(title))?;
+        let mut say = |head: &str, text: &str| out.write_all(self.columns.paragraph(head, text).as_bytes());
+        let (place, knows) = match &stage.door {
+            Door::Transparent { .. } => (
+                "api.openai.com and api.anthropic.com, in a network namespace of its own",
+                "it knows nothing of the gateway; the kernel steers its connections",
+            ),
+            Door::Reverse { lacks } => {
+                for lack in lacks {
+                    say("! ", &format!("The transparent door cannot be shown here: {lack}."))?;
+                }
+                ("on the loopback interface", "all it was given is the gateway's address as base URL")
+            }
+        };
+        say("  provider  ", place)?;
+        say("  client    ", &format!("{}; {knows}", client.name()))?;
+        let words: Vec<_> = arguments.iter().map(|word| word.to_string_lossy()).collect();
+        say("  gateway   ", &format!("gateway {}", words.join(" ")))
+    }
+
+    /// Shows the records and the spend, as the operator would ask for them.
+    async fn books(&self, out: &mut impl Write) -> anyhow::Result<()> {
+        let id = timeout(RECORDS, self.last_record()).await.context("the calls were not recorded")??;
+        for command in [&["list"][..], &["show", &id], &["usage"]] {
+            let answer = self.program.ask(command).await?;
+            writeln!(
+                out,
+                "\n{}\n{}",
+                self.columns.strong(&format!("$ gateway {}", command.join(" "))),
+                answer.trim_end()
+            )?;
+        }
+        Ok(())
+    }
+
+    /// The id of the second call's record, once it is there.
+    async fn last_record(&self) -> anyhow::Result<String> {
+        loop {
+            let ids = ids(&self.program.ask(&["list", "--json"]).await?);
+            if let [_, id, ..] = &ids[..] {
+                return Ok(id.clone());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    fn farewell(&self, stage: &Stage, out: &mut impl Write) -> std::io::Result<()> {
+        let text = match stage.door {
+            Door::Transparent { .. } => {
+                "To protect a program of your own: `gateway run -- COMMAND`, or `gateway attach --cgroup NAME`."
+            }
+            Door::Reverse { .. } => {
+                "As root (sudo) the demo also shows the transparent door: the kernel steers the client's \
+                 connections, so it needs no base URL and calls api.openai.com and api.anthropic.com as ever."
+            }
+        };
+        writeln!(out, "\n{}", self.columns.paragraph("", text).trim_end())
+    }
+}
+
+/// The client with all it needs to make a call.
+struct App<'a> {
+    stage: &'a Stage,
+    client: Client,
+    /// Base URL of the reverse door; the providers' own at the transparent one.
+    base: Option<String>,
+    provider: &'a Provider,
+}
+
+impl App<'_> {
+    async fn call(
+        &self,
+        number: u8,
+        call: &Call,
+        columns: &Columns,
+        out: &mut impl Write,
+    ) -> anyhow::Result<Seen> {
+        let host = call.api.host();
+        writeln!(out, "\n{}", columns.strong(&format!("{number}. {}", call.title)))?;
+        writeln!(out, "   {} at {host}, streamed\n", call.model())?;
+        out.write_all(columns.heading("the provider sent", "the app received").as_bytes())?;
+        let base = self.base.clone().unwrap_or_else(|| format!("https://{host}/v1"));
+        let feed = self.provider.feed();
+        let cgroup = self.stage.cgroup()?;
+        let mut child = self.client.start(&call.arguments(&base), cgroup.as_deref(), &self.trust())?;
+        let lines = child.stdout.take().context("the client has no output")?;
+        let seen = timeout(CALL, watch(call, feed, lines, columns, out))
+            .await
+            .context("the call did not end in time")??;
+        let mut said = String::new();
+        if let Some(mut stderr) = child.stderr.take() {
+            stderr.read_to_string(&mut said).await?;
+        }
+        let status = child.wait().await?;
+        ensure!(status.success(), "the client ended with {status}: {}", said.trim());
+        Ok(seen)
+    }
+
+    /// The variables that make the client trust the gateway's CA, as `gateway run` sets them.
+    fn trust(&self) -> Vec<(&'static str, OsString)> {
+        let bundle = self.stage.state().join("trust").join("bundle.pem");
+        ["SSL_CERT_FILE", "CURL_CA_BUNDLE"].map(|name| (name, bundle.clone().into())).into()
+    }
+}
+
+/// The gateway's command line for this stage.
+fn arguments(stage: &Stage, provider: SocketAddr, root: &std::path::Path) -> Vec<OsString> {
+    let mut line: Vec<OsString> = match &stage.door {
+        Door::Transparent { cgroup } => ["attach", "--cgroup", cgroup, "--create"].map(OsString::from).into(),
+        Door::Reverse { .. } => {
+            let upstream = format!("https://localhost:{}/v1", provider.port());
+            ["proxy", "--listen", "127.0.0.1:0", "--upstream", &upstream].map(OsString::from).into()
+        }
+    };
+    line.extend(["--mode", "strict", "--budget", BUDGET, "--upstream-ca"].map(OsString::from));
+    line.push(root.into());
+    line
+}
+
+/// Says what a call showed.
+fn conclude(columns: &Columns, what: &str, out: &mut impl Write) -> std::io::Result<()> {
+    writeln!(out, "\n{}", columns.paragraph("   ", what).trim_end())
+}
+
+/// What the first call showed.
+fn redacted(seen: &Seen) -> anyhow::Result<String> {
+    let (key, text) = (sample_key(), seen.app_text());
+    ensure!(seen.sent.concat().contains(&key), "the provider did not send its key");
+    ensure!(!text.contains(&key), "the key reached the app");
+    let end = text.find("_REDACTED]").context("the app received no mask in the key's place")?;
+    let start = text[..end].rfind('[').context("the mask in the key's place is broken")?;
+    let pieces = seen.sent.iter().filter(|piece| piece.len() >= 4 && key.contains(piece.as_str())).count();
+    let mask = &text[start..end + "_REDACTED]".len()];
+    Ok(format!(
+        "\n   The key left the provider in {pieces} pieces. The app got {mask} and everything else.\n"
+    ))
+}
+
+/// What the second call showed.
+fn cut(seen: &Seen) -> anyhow::Result<String> {
+    let (sent, text) = (seen.sent.len(), seen.app_text());
+    if sent >= LONG || !text.contains("budget") {
+        bail!("the stream was not cut at its budget: the provider sent {sent} of {LONG} deltas");
+    }
+    Ok(format!(
+        "The provider was stopped after {sent} of {LONG} deltas. The app's stream ended well-formed, with the reason."
+    ))
+}
+
+/// The ids in a list of records, oldest first: one array, or one object per line.
+fn ids(json: &str) -> Vec<String> {
+    let values = serde_json::Deserializer::from_str(json).into_iter::<serde_json::Value>().flatten();
+    let records = values.flat_map(|value| match value {
+        serde_json::Value::Array(records) => records,
+        record => vec![record],
+    });
+    records.filter_map(|record| record["id"].as_str().map(str::to_owned)).collect()
+}
