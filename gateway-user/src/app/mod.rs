@@ -98,7 +98,11 @@ impl App {
     pub fn close(self) -> anyhow::Result<()> {
         let recorded = self.services.journal.close();
         self.services.ledger.close().context("the ledger could not be written")?;
-        anyhow::ensure!(recorded, "some records could not be written to {}", self.services.config.state.display());
+        anyhow::ensure!(
+            recorded,
+            "some records could not be written to {}",
+            self.services.config.state.display()
+        );
         Ok(())
     }
 }
@@ -168,7 +172,8 @@ pub fn engine(config: &Config, key: &[u8; 32]) -> anyhow::Result<Engine> {
     }
     rules.disable(&config.rules.disable)?;
     for (name, actions) in &config.rules.actions {
-        for (direction, wanted) in [(Direction::Request, actions.request), (Direction::Reply, actions.reply)] {
+        for (direction, wanted) in [(Direction::Request, actions.request), (Direction::Reply, actions.reply)]
+        {
             if let Some(wanted) = wanted {
                 rules.set_action(name, direction, action(wanted))?;
             }

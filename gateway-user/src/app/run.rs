@@ -63,7 +63,12 @@ pub async fn run(
     let control = control(app, Arc::clone(&stop))?;
     let connections = Arc::new(Semaphore::new(services.config.limits.connections));
     if let Some(listeners) = doors.transparent {
-        tokio::spawn(steered(Arc::clone(services), listeners, Arc::clone(&connections), Arc::clone(&app.name)));
+        tokio::spawn(steered(
+            Arc::clone(services),
+            listeners,
+            Arc::clone(&connections),
+            Arc::clone(&app.name),
+        ));
     }
     if let Some((listener, upstream)) = doors.proxy {
         tokio::spawn(proxied(Arc::clone(services), listener, upstream, Arc::clone(&connections)));
@@ -130,7 +135,12 @@ async fn steered(services: Arc<Services>, listeners: Listeners, connections: Arc
     }
 }
 
-async fn proxied(services: Arc<Services>, listener: TcpListener, upstream: Upstream, connections: Arc<Semaphore>) {
+async fn proxied(
+    services: Arc<Services>,
+    listener: TcpListener,
+    upstream: Upstream,
+    connections: Arc<Semaphore>,
+) {
     while let Ok(permit) = Arc::clone(&connections).acquire_owned().await {
         match listener.accept().await {
             Ok((stream, _)) => {

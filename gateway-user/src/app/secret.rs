@@ -28,7 +28,10 @@ pub fn digest_key(state: &Path) -> anyhow::Result<[u8; 32]> {
     }
     let text = files::read_text(&path, MOST)?;
     parse(text.trim()).with_context(|| {
-        format!("{} does not hold 64 hexadecimal digits: restore it, or move it away to have a new one made", path.display())
+        format!(
+            "{} does not hold 64 hexadecimal digits: restore it, or move it away to have a new one made",
+            path.display()
+        )
     })
 }
 

@@ -139,9 +139,9 @@ fn stop_running(config: &Config, app: &str) -> Result<(), Failure> {
                 tokio::time::sleep(LOOK_AGAIN).await;
             }
         };
-        tokio::time::timeout(DETACH_PATIENCE, gone)
-            .await
-            .map_err(|_| Failure::unavailable("the running gateway did not stop; end it with SIGKILL and detach again"))
+        tokio::time::timeout(DETACH_PATIENCE, gone).await.map_err(|_| {
+            Failure::unavailable("the running gateway did not stop; end it with SIGKILL and detach again")
+        })
     })?
 }
 
@@ -154,7 +154,8 @@ pub fn run(common: &Common, steer: &SteerArgs, name: Option<String>, command: &[
     let path = cgroup::create(&name)?;
     let outcome = protected(config, &path, command);
     // Whatever the command left running ends with its cgroup's protection, so it is ended first.
-    let cleared = Steer::detach_cgroup(&path).map_err(Failure::from).and_then(|()| Ok(cgroup::remove(&path)?));
+    let cleared =
+        Steer::detach_cgroup(&path).map_err(Failure::from).and_then(|()| Ok(cgroup::remove(&path)?));
     let status = outcome?;
     cleared?;
     let code = status.code().unwrap_or_else(|| SIGNALLED + status.signal().unwrap_or(0));

@@ -22,12 +22,14 @@ pub fn explain(common: &Common) -> Outcome {
         let held: Vec<_> = held
             .iter()
             .flat_map(|(direction, holds)| {
-                holds.iter().map(move |hold| json!({
-                    "direction": direction,
-                    "rule": engine.rule(hold.rule).id,
-                    "action": engine.action(hold.rule, *direction),
-                    "most_bytes": hold.most,
-                }))
+                holds.iter().map(move |hold| {
+                    json!({
+                        "direction": direction,
+                        "rule": engine.rule(hold.rule).id,
+                        "action": engine.action(hold.rule, *direction),
+                        "most_bytes": hold.most,
+                    })
+                })
             })
             .collect();
         output::json(&json!({ "settings": settings, "held": held, "engine_bytes": engine.memory() }));
@@ -36,7 +38,12 @@ pub fn explain(common: &Common) -> Outcome {
     let rows: Vec<Vec<String>> = settings
         .iter()
         .map(|setting| {
-            vec![setting.key.to_owned(), setting.value.clone(), setting.origin.clone(), setting.about.to_owned()]
+            vec![
+                setting.key.to_owned(),
+                setting.value.clone(),
+                setting.origin.clone(),
+                setting.about.to_owned(),
+            ]
         })
         .collect();
     table(&["KEY", "VALUE", "FROM", "MEANING"], &rows);
@@ -44,13 +51,19 @@ pub fn explain(common: &Common) -> Outcome {
         line("");
         line(match direction {
             Direction::Request => "Requests are judged whole before a byte leaves. Enforced in them:",
-            Direction::Reply => "A streamed reply waits only while a match may still be in the making. Enforced in it:",
+            Direction::Reply => {
+                "A streamed reply waits only while a match may still be in the making. Enforced in it:"
+            }
         });
         let rows: Vec<Vec<String>> = holds
             .iter()
             .map(|hold| {
                 let rule = engine.rule(hold.rule);
-                vec![rule.id.clone(), format!("{:?}", engine.action(hold.rule, *direction)).to_lowercase(), hold.most.to_string()]
+                vec![
+                    rule.id.clone(),
+                    format!("{:?}", engine.action(hold.rule, *direction)).to_lowercase(),
+                    hold.most.to_string(),
+                ]
             })
             .collect();
         table(&["RULE", "ACTION", ">HOLDS AT MOST (BYTES)"], &rows);

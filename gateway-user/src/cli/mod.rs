@@ -54,8 +54,10 @@ type Outcome = Result<u8, Failure>;
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    if let Err(error) = telemetry::init(log_format(&cli.common), std::env::var(telemetry::logging::FILTER_VARIABLE).ok().as_deref())
-    {
+    if let Err(error) = telemetry::init(
+        log_format(&cli.common),
+        std::env::var(telemetry::logging::FILTER_VARIABLE).ok().as_deref(),
+    ) {
         return fail(&Failure::usage(error.to_string()));
     }
     match run(cli) {

@@ -17,7 +17,8 @@ pub fn json(value: &Value) {
 /// Prints rows in columns as wide as their widest cell; a column whose heading begins with `>` is right-aligned.
 pub fn table(headings: &[&str], rows: &[Vec<String>]) {
     let right: Vec<bool> = headings.iter().map(|heading| heading.starts_with('>')).collect();
-    let headings: Vec<String> = headings.iter().map(|heading| heading.trim_start_matches('>').to_owned()).collect();
+    let headings: Vec<String> =
+        headings.iter().map(|heading| heading.trim_start_matches('>').to_owned()).collect();
     let width = |column: usize| {
         let cells = rows.iter().chain([&headings]).filter_map(|row| row.get(column));
         cells.map(|cell| cell.chars().count()).max().unwrap_or(0)

@@ -31,7 +31,8 @@ pub fn proxy(common: &Common, listen: Option<String>, upstream: Option<String>) 
         let address = listener.local_addr()?;
         let url = config.upstream.first().cloned().unwrap_or_else(|| Uri::from_static(DEFAULT_UPSTREAM));
         let app = App::open(config, PROXY_APP, None)?;
-        let upstream = Upstream::new(&app.services, &url).map_err(|error| Failure::usage(error.to_string()))?;
+        let upstream =
+            Upstream::new(&app.services, &url).map_err(|error| Failure::usage(error.to_string()))?;
         let doors = Doors { proxy: Some((listener, upstream)), ..Doors::default() };
         let mode = app.services.config.mode;
         let ready = || ready(format_args!("listening on {address}, upstream {url}, mode {mode}"));

@@ -24,7 +24,8 @@ pub fn list(common: &Common, limit: usize, verdict: Option<&str>) -> Outcome {
         line("no flows are recorded");
         return Ok(0);
     }
-    let headings = ["ID", "START", "APP", "HOST", "MODEL", "VERDICT", ">STATUS", ">IN", ">OUT", ">COST $", "FINDINGS"];
+    let headings =
+        ["ID", "START", "APP", "HOST", "MODEL", "VERDICT", ">STATUS", ">IN", ">OUT", ">COST $", "FINDINGS"];
     table(&headings, &rows);
     Ok(0)
 }

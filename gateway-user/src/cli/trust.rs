@@ -34,12 +34,20 @@ pub fn trust(common: &Common, action: &TrustAction) -> Outcome {
         TrustAction::Install => {
             let store = SystemStore::find(Path::new("/"))?;
             let changed = Trust::open(state)?.install(&store)?;
-            line(if changed { "the root is now in the system's trust store" } else { "the root was there already" });
+            line(if changed {
+                "the root is now in the system's trust store"
+            } else {
+                "the root was there already"
+            });
         }
         TrustAction::Uninstall => {
             let store = SystemStore::find(Path::new("/"))?;
             let changed = trust::uninstall(state, &store)?;
-            line(if changed { "the root is out of the system's trust store" } else { "the root was not there" });
+            line(if changed {
+                "the root is out of the system's trust store"
+            } else {
+                "the root was not there"
+            });
         }
     }
     Ok(0)

@@ -215,7 +215,12 @@ impl Drop for Flow {
     /// nor fails.
     fn drop(&mut self) {
         if let Some(open) = self.open.take() {
-            close(&self.services, open, Verdict::Failed, Some("the client went away before the reply was complete"));
+            close(
+                &self.services,
+                open,
+                Verdict::Failed,
+                Some("the client went away before the reply was complete"),
+            );
         }
     }
 }

@@ -19,6 +19,7 @@ mod request;
 mod running;
 mod serve;
 mod services;
+mod silence;
 mod site;
 mod splice;
 mod stream;
