@@ -14,6 +14,7 @@ use super::{
     flow::Flow,
     path::{self, Accepted, Destination, Origin},
     refusal::Stop,
+    serve,
     services::Services,
     site::{Base, Site},
 };
@@ -63,7 +64,8 @@ impl Upstream {
         let host = services.catalog.host_or_compatible(&name);
         let port = authority.port_u16().unwrap_or(if tls { 443 } else { 80 });
         let target = Target { host: Arc::from(name), port, address: None, tls };
-        let base = Base { authority: authority.to_string(), path: url.path().trim_end_matches('/').to_owned() };
+        let base =
+            Base { authority: authority.to_string(), path: url.path().trim_end_matches('/').to_owned() };
         Ok(Upstream { target, host, base })
     }
 }
@@ -80,7 +82,11 @@ pub async fn steered(services: Arc<Services>, stream: TcpStream, peer: SocketAdd
     let origin = Origin {
         principal: Principal { app: app.to_string(), pid: who.pid, uid: who.uid, comm: who.comm, key: None },
         door: Door::Transparent,
-        destination: Destination { name: None, address: Some(captured.original), port: captured.original.port() },
+        destination: Destination {
+            name: None,
+            address: Some(captured.original),
+            port: captured.original.port(),
+        },
     };
     path::carry(services, Accepted { stream, origin }).await;
 }
@@ -88,7 +94,7 @@ pub async fn steered(services: Arc<Services>, stream: TcpStream, peer: SocketAdd
 /// Serves one connection of the proxy's port.
 pub async fn proxied(services: Arc<Services>, stream: TcpStream, upstream: Upstream) {
     let limits = &services.config.limits;
-    let (header_bytes, header_wait) = (limits.header_bytes, limits.handshake);
+    let header_bytes = limits.header_bytes;
     let site = Arc::new(reverse_site(&services, upstream));
     let service = service_fn(move |request: Request<Incoming>| {
         let site = Arc::clone(&site);
@@ -98,7 +104,7 @@ pub async fn proxied(services: Arc<Services>, stream: TcpStream, upstream: Upstr
         .timer(TokioTimer::new())
         .preserve_header_case(true)
         .auto_date_header(false)
-        .header_read_timeout(header_wait)
+        .header_read_timeout(serve::HEAD_WAIT)
         .max_buf_size(header_bytes)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades()
@@ -111,7 +117,8 @@ pub async fn proxied(services: Arc<Services>, stream: TcpStream, upstream: Upstr
 fn reverse_site(services: &Arc<Services>, upstream: Upstream) -> Site {
     let Upstream { target, host, base } = upstream;
     let port = target.port;
-    let origin = origin(Door::Reverse, Destination { name: Some(target.host.to_string()), address: None, port });
+    let origin =
+        origin(Door::Reverse, Destination { name: Some(target.host.to_string()), address: None, port });
     let offer = Offer::Http1;
     Site { services: Arc::clone(services), origin, target, host, alpn: Alpn::Http1, offer, base: Some(base) }
 }
@@ -127,7 +134,8 @@ async fn answer(site: Arc<Site>, request: Request<Incoming>) -> Response<ReplyBo
     }
     if request.uri().authority().is_some() {
         // Absolute form is what a client of a plain HTTP proxy sends (RFC 9112 §3.2.2).
-        let message = "this port proxies https by CONNECT, and plain requests only for its own base URL".to_owned();
+        let message =
+            "this port proxies https by CONNECT, and plain requests only for its own base URL".to_owned();
         let stop = Stop::Unfit { status: StatusCode::BAD_REQUEST, message };
         let mut flow = Flow::exchange(&site, &request);
         let answer = stop.answer(&dialects::opaque::Opaque, &flow.id());
@@ -139,7 +147,8 @@ async fn answer(site: Arc<Site>, request: Request<Incoming>) -> Response<ReplyBo
 
 /// Opens a tunnel; what is inside takes the same path as a steered connection.
 fn connect(site: &Arc<Site>, request: Request<Incoming>) -> Response<ReplyBody> {
-    let target = request.uri().authority().and_then(|authority| Some((authority.host(), authority.port_u16()?)));
+    let target =
+        request.uri().authority().and_then(|authority| Some((authority.host(), authority.port_u16()?)));
     let Some((host, port)) = target else {
         let message = "CONNECT wants host:port".to_owned();
         let stop = Stop::Unfit { status: StatusCode::BAD_REQUEST, message };

@@ -75,7 +75,8 @@ fn give_up(site: &Site, mut flow: Flow, dialect: &dyn Dialect, stop: &Stop) -> R
 
 fn check(site: &Site, request: &Request<Incoming>) -> Result<(), Stop> {
     if site.services.config.mode == Mode::Strict && site.is_misdirected(request) {
-        let message = format!("this connection was opened to {}, and the request names another host", site.target.host);
+        let message =
+            format!("this connection was opened to {}, and the request names another host", site.target.host);
         return Err(Stop::Unfit { status: StatusCode::MISDIRECTED_REQUEST, message });
     }
     Ok(())
@@ -109,7 +110,10 @@ async fn infer(site: &Arc<Site>, mut flow: Flow, route: Route, request: Request<
     if route.charged {
         let model = judged.model.as_deref().unwrap_or_default();
         if let Err(refused) = flow.reserve(model, estimate::tokens(judged.text as usize)) {
-            return Err((flow, Stop::Refused { reason: Reason::BudgetExceeded, message: refused.to_string() }));
+            return Err((
+                flow,
+                Stop::Refused { reason: Reason::BudgetExceeded, message: refused.to_string() },
+            ));
         }
     }
     let body = forwarded(&mut flow, &mut head.headers, raw, judged.body);
@@ -139,7 +143,7 @@ fn judge_request(
     raw: &Bytes,
     text: &Bytes,
 ) -> Result<(Flow, Judged), (Flow, Stop)> {
-    let options = JudgeOptions { ask_usage: route.charged && site.host.ask_usage };
+    let options = JudgeOptions { ask_usage: route.charged && site.host.asks_usage() };
     let judged = judge(&site.services.engine, route.dialect, text, options);
     flow.bytes(raw.len() as u64, 0);
     flow.note(|record| {
@@ -201,11 +205,13 @@ fn forwarded(flow: &mut Flow, headers: &mut HeaderMap, raw: Bytes, changed: Opti
 
 /// Limits what upstream may answer in to what we can decode.
 fn limit_encodings(headers: &mut HeaderMap) {
-    let Some(given) = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()) else { return };
+    let Some(given) = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()) else {
+        return;
+    };
     let limited = head::limit_accept_encoding(given);
-    if limited != given {
-        if let Ok(value) = HeaderValue::from_str(&limited) {
-            headers.insert(header::ACCEPT_ENCODING, value);
-        }
+    if limited != given
+        && let Ok(value) = HeaderValue::from_str(&limited)
+    {
+        headers.insert(header::ACCEPT_ENCODING, value);
     }
 }

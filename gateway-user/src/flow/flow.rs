@@ -55,7 +55,7 @@ impl Flow {
         flow.with(|open| {
             open.record.method = request.method().to_string();
             open.record.path = request.uri().path().to_owned();
-            open.record.provider = Some(site.host.provider.clone());
+            open.record.provider = Some(site.host.provider().to_owned());
             open.record.principal.key = key;
         });
         flow
@@ -83,6 +83,7 @@ impl Flow {
             complete: false,
             billed: false,
         };
+        services.running.begin();
         Flow { services: Arc::clone(services), open: Some(Box::new(open)) }
     }
 
@@ -214,7 +215,12 @@ impl Drop for Flow {
     /// nor fails.
     fn drop(&mut self) {
         if let Some(open) = self.open.take() {
-            close(&self.services, open, Verdict::Failed, Some("the client went away before the reply was complete"));
+            close(
+                &self.services,
+                open,
+                Verdict::Failed,
+                Some("the client went away before the reply was complete"),
+            );
         }
     }
 }
@@ -252,6 +258,7 @@ fn close(services: &Services, mut open: Box<Open>, verdict: Verdict, reason: Opt
     if let Err(lost) = services.journal.append(open.record) {
         tracing::error!(error = %lost, "a flow could not be recorded");
     }
+    services.running.end();
 }
 
 /// Raises a verdict that findings came to; never lowers it.

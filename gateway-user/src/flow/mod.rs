@@ -16,8 +16,10 @@ mod refusal;
 mod remembered;
 mod reply;
 mod request;
+mod running;
 mod serve;
 mod services;
+mod silence;
 mod site;
 mod splice;
 mod stream;
@@ -25,4 +27,5 @@ mod through;
 mod upgrade;
 
 pub use remembered::Remembered;
+pub use running::Running;
 pub use services::Services;

@@ -48,10 +48,10 @@ impl Remembered {
         if cuts.len() >= MOST {
             cuts.retain(|_, cut| now.duration_since(cut.at) < KEPT);
         }
-        if cuts.len() >= MOST {
-            if let Some(oldest) = cuts.iter().min_by_key(|(_, cut)| cut.at).map(|(digest, _)| *digest) {
-                cuts.remove(&oldest);
-            }
+        if cuts.len() >= MOST
+            && let Some(oldest) = cuts.iter().min_by_key(|(_, cut)| cut.at).map(|(digest, _)| *digest)
+        {
+            cuts.remove(&oldest);
         }
         cuts.insert(request, Cut { reason, message: message.to_owned(), at: now });
     }
@@ -100,7 +100,8 @@ fn without_stream(body: &[u8], mut take: impl FnMut(&[u8])) {
 
 /// The length of a `"stream": true` or `"stream_options": {…}` member at the start of `from`.
 fn member(from: &[u8]) -> Option<usize> {
-    let after_key = [&b"\"stream\""[..], b"\"stream_options\""].iter().find_map(|key| from.strip_prefix(*key))?;
+    let after_key =
+        [&b"\"stream\""[..], b"\"stream_options\""].iter().find_map(|key| from.strip_prefix(*key))?;
     let value = after_key.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
     let words = [&b"true"[..], b"false", b"null"];
     let length = match words.iter().find(|word| value.starts_with(word)) {
@@ -147,6 +148,9 @@ mod tests {
         assert_ne!(digest(r#"{"model":"m","messages":["\"stream\":true"]}"#), plain);
         assert_ne!(digest(r#"{"model":"m","messages":[],"streams":true}"#), plain);
         assert_ne!(digest(r#"{"model":"m","messages":[],"stream":{"#), plain);
-        assert_ne!(remembered.digest(("other", None), "/v1/messages", br#"{"model":"m","messages":[]}"#), plain);
+        assert_ne!(
+            remembered.digest(("other", None), "/v1/messages", br#"{"model":"m","messages":[]}"#),
+            plain
+        );
     }
 }

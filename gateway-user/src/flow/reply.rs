@@ -56,9 +56,17 @@ pub async fn carry(site: &Arc<Site>, mut flow: Flow, expected: Expected, sent: S
     if reply.body().is_end_stream() {
         return Ok(through(site, flow, reply, lease, Verdict::Allowed, None));
     }
-    let kind = reply.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kind =
+        reply.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if head::is_media(kind) {
-        return Ok(through(site, flow, reply, lease, Verdict::Allowed, Some("media is not inspected".to_owned())));
+        return Ok(through(
+            site,
+            flow,
+            reply,
+            lease,
+            Verdict::Allowed,
+            Some("media is not inspected".to_owned()),
+        ));
     }
     let encoding = match reply.headers().get(header::CONTENT_ENCODING).map(HeaderValue::to_str) {
         None => Ok(None),
@@ -114,7 +122,8 @@ fn streamed(
 ) -> Response<ReplyBody> {
     let (mut head, body) = reply.into_parts();
     let services = &site.services;
-    let kind = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kind =
+        head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let options = ReplyOptions {
         event_stream: head::is_event_stream(kind),
         strip_usage: expected.strip_usage,
@@ -226,7 +235,10 @@ async fn collect(site: &Site, mut body: Incoming) -> Result<(Bytes, Option<http:
             Err(frame) => trailers = frame.into_trailers().ok(),
         }
         if raw.len() > limits.request_bytes {
-            let message = format!("the answer is longer than {} bytes and cannot be judged whole", limits.request_bytes);
+            let message = format!(
+                "the answer is longer than {} bytes and cannot be judged whole",
+                limits.request_bytes
+            );
             return Err(Stop::Unfit { status: StatusCode::BAD_GATEWAY, message });
         }
     }

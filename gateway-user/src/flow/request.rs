@@ -42,7 +42,8 @@ pub enum Read {
 pub async fn read(site: &Site, headers: &HeaderMap, mut body: Incoming) -> Result<Read, Stop> {
     let limits = &site.services.config.limits;
     let most = limits.request_bytes;
-    let mut raw = BytesMut::with_capacity(body.size_hint().exact().map_or(0, |n| n.min(most as u64) as usize));
+    let mut raw =
+        BytesMut::with_capacity(body.size_hint().exact().map_or(0, |n| n.min(most as u64) as usize));
     let mut trailers = None;
     loop {
         let frame = timeout(limits.idle, body.frame()).await;

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use super::remembered::Remembered;
+use super::{remembered::Remembered, running::Running};
 use crate::{
     audit::Journal,
     capture::Steer,
@@ -25,6 +25,8 @@ const MOST_SPOKEN: usize = 4096;
 
 /// Everything a flow needs; immutable but for what counts, caches and stores.
 pub struct Services {
+    /// The app this gateway is for: the name of its cgroup, or of the proxy doors.
+    pub app: Arc<str>,
     /// The effective configuration.
     pub config: Config,
     /// Which hosts are LLM providers.
@@ -43,6 +45,8 @@ pub struct Services {
     pub steer: Option<Arc<Steer>>,
     /// Everything counted.
     pub counters: Arc<Counters>,
+    /// The flows that run.
+    pub running: Running,
     /// Cut requests, for the clients that repeat them.
     pub remembered: Remembered,
     /// Digests credentials.

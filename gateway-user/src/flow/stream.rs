@@ -4,7 +4,7 @@ use std::{
     collections::VecDeque,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::Instant,
 };
 
@@ -14,7 +14,7 @@ use http::HeaderMap;
 use http_body::{Body, Frame};
 use hyper::body::Incoming;
 
-use super::{body::BrokenOff, flow::Flow, remembered::RequestDigest, services::Services};
+use super::{body::BrokenOff, flow::Flow, remembered::RequestDigest, services::Services, silence::Silence};
 use crate::{
     audit::{Digest, Verdict},
     inspect::reply::{Released, ReplyStream, Stop},
@@ -50,6 +50,7 @@ pub struct Inspected {
     before: digest::Context,
     after: digest::Context,
     most_held: usize,
+    silence: Silence,
     state: State,
 }
 
@@ -65,8 +66,10 @@ impl Inspected {
     /// Puts the holdback in front of a reply.
     pub fn new(parts: Parts) -> Self {
         let context = || digest::Context::new(&digest::SHA256);
+        let silence = Silence::new(parts.services.config.limits.idle);
         Inspected {
             parts,
+            silence,
             ready: VecDeque::new(),
             released: Vec::new(),
             trailers: None,
@@ -85,14 +88,24 @@ impl Inspected {
             }
             match &mut self.state {
                 State::Open => {}
-                State::Done => return Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers)))),
+                State::Done => {
+                    return Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))));
+                }
                 State::Broken(why) => {
                     let why = std::mem::take(why);
                     self.state = State::Done;
                     return Poll::Ready(Some(Err(BrokenOff(why))));
                 }
             }
-            match ready!(Pin::new(&mut self.parts.body).poll_frame(context)) {
+            let next = match Pin::new(&mut self.parts.body).poll_frame(context) {
+                Poll::Ready(next) => next,
+                Poll::Pending if self.silence.poll(context).is_ready() => {
+                    self.broke_off("upstream went silent in the middle of its answer");
+                    continue;
+                }
+                Poll::Pending => return Poll::Pending,
+            };
+            match next {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => self.take(data),
                     Err(frame) => self.trailers = frame.into_trailers().ok(),
@@ -106,6 +119,7 @@ impl Inspected {
     /// Takes a piece of upstream's body.
     fn take(&mut self, data: Bytes) {
         let begun = Instant::now();
+        self.silence.heard(begun);
         self.before.update(&data);
         let decoded = match &mut self.parts.decoder {
             None => Ok(data),
@@ -117,7 +131,9 @@ impl Inspected {
                 self.most_held = self.most_held.max(self.parts.stream.held());
                 self.release();
             }
-            Err(error) => self.cut(Reason::PolicyBlocked, &format!("the answer cannot be inspected: {error}")),
+            Err(error) => {
+                self.cut(Reason::PolicyBlocked, &format!("the answer cannot be inspected: {error}"))
+            }
         }
         self.parts.flow.added(begun);
     }
@@ -127,7 +143,9 @@ impl Inspected {
         if let Some(decoder) = &mut self.parts.decoder {
             match decoder.finish() {
                 Ok(rest) => self.parts.stream.push(Bytes::from(rest), &mut self.released),
-                Err(error) => return self.broke_off(&format!("upstream's answer ended inside its encoding: {error}")),
+                Err(error) => {
+                    return self.broke_off(&format!("upstream's answer ended inside its encoding: {error}"));
+                }
             }
         }
         self.parts.stream.finish(&mut self.released);
@@ -152,11 +170,11 @@ impl Inspected {
         }
         released.clear();
         self.released = released;
-        if matches!(self.state, State::Open) {
-            if let Some(stop) = self.parts.stream.stop() {
-                let message = self.why(stop);
-                self.cut(Reason::PolicyBlocked, &message);
-            }
+        if matches!(self.state, State::Open)
+            && let Some(stop) = self.parts.stream.stop()
+        {
+            let message = self.why(stop);
+            self.cut(Reason::PolicyBlocked, &message);
         }
     }
 
@@ -212,6 +230,7 @@ impl Inspected {
         }
     }
 
+    /// Writes down what the stream came to; later calls change nothing.
     fn end(&mut self, complete: bool, verdict: Verdict, reason: Option<&str>) {
         self.state = State::Done;
         let stream = &mut self.parts.stream;
@@ -230,5 +249,14 @@ impl Inspected {
             }
         });
         flow.end(verdict, reason);
+    }
+}
+
+impl Drop for Inspected {
+    /// The client went away: what passed until then is charged and recorded. Upstream is cancelled with the body.
+    fn drop(&mut self) {
+        if matches!(self.state, State::Open) {
+            self.end(false, Verdict::Failed, Some("the client went away before the reply was complete"));
+        }
     }
 }

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode, header};
+use http::{Request, StatusCode, header};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 
-use super::{body::ReplyBody, exchange::Outcome, fault::Fault, flow::Flow, refusal::Stop, reply, site::Site, splice};
+use super::{
+    body::ReplyBody, exchange::Outcome, fault::Fault, flow::Flow, refusal::Stop, reply, site::Site, splice,
+};
 use crate::{
     audit::Verdict,
     config::Mode,
@@ -26,7 +28,8 @@ pub fn is_wanted<B>(request: &Request<B>) -> bool {
 /// fall back to POST at once.
 pub async fn carry(site: &Arc<Site>, mut flow: Flow, mut request: Request<Incoming>) -> Outcome {
     if site.services.config.mode == Mode::Strict {
-        let message = "upgraded connections (WebSocket) are not inspected; use plain HTTP requests".to_owned();
+        let message =
+            "upgraded connections (WebSocket) are not inspected; use plain HTTP requests".to_owned();
         return Err((flow, Stop::Unfit { status: StatusCode::UPGRADE_REQUIRED, message }));
     }
     let downstream = hyper::upgrade::on(&mut request);
@@ -55,5 +58,5 @@ pub async fn carry(site: &Arc<Site>, mut flow: Flow, mut request: Request<Incomi
             Err(error) => flow.end(Verdict::Failed, Some(&format!("the upgrade broke off: {error}"))),
         }
     });
-    Ok(Response::from(reply.map(|_| ReplyBody::whole(Bytes::new()))))
+    Ok(reply.map(|_| ReplyBody::whole(Bytes::new())))
 }

@@ -65,7 +65,8 @@ pub fn judge(engine: &Engine, dialect: &dyn Dialect, body: &[u8], options: Judge
     let mut document = Document::judge(engine, Direction::Request, dialect.request(), body);
     let facts = &document.reading.facts;
     let wants_usage = matches!(facts.include_usage, Some((_, true)));
-    let ask = if options.ask_usage && document.broken.is_none() { dialect.ask_usage(body, facts) } else { None };
+    let ask =
+        if options.ask_usage && document.broken.is_none() { dialect.ask_usage(body, facts) } else { None };
     let asked_usage = ask.is_some();
     if let Some((span, text)) = ask {
         document.edits.push(Edit { span, text });

@@ -85,12 +85,14 @@ impl Host {
     pub fn route(&self, method: &str, path: &str) -> Route {
         let path = path.split(['?', '#']).next().unwrap_or_default();
         let fits = |row: &&Row| {
-            row.method.as_deref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(method)) && row.path.fits(path)
+            row.method.as_deref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(method))
+                && row.path.fits(path)
         };
         if let Some(row) = self.routes.iter().find(fits) {
             return row.route.clone();
         }
-        let control = ["GET", "HEAD", "OPTIONS", "DELETE"].iter().any(|known| known.eq_ignore_ascii_case(method));
+        let control =
+            ["GET", "HEAD", "OPTIONS", "DELETE"].iter().any(|known| known.eq_ignore_ascii_case(method));
         Route {
             class: if control { Class::Control } else { Class::Inference },
             dialect: &dialects::opaque::Opaque,
@@ -160,7 +162,11 @@ impl Catalog {
         for provider in parsed.providers {
             self.add(provider, &mut problems);
         }
-        if problems.is_empty() { Ok(()) } else { Err(CatalogError::Entries { file: file.to_owned(), problems }) }
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(CatalogError::Entries { file: file.to_owned(), problems })
+        }
     }
 
     /// The host with this name, matched exactly but for case; a wildcard applies where no exact entry does, the
@@ -184,7 +190,7 @@ impl Catalog {
     /// those of the APIs that other servers imitate.
     pub fn host_or_compatible(&self, name: &str) -> Arc<Host> {
         let known = self.host(name).or_else(|| self.host(COMPATIBLE));
-        Arc::clone(known.expect("the compiled-in catalog has the entry for compatible servers, as a test shows"))
+        known.expect("the compiled-in catalog has the entry for compatible servers, as a test shows")
     }
 
     /// The patterns of all hosts, sorted.

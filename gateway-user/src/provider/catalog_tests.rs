@@ -26,12 +26,29 @@ fn hosts_and_paths_lead_to_routes() {
     check("api.openai.com", "GET", "/v1/models", openai(Control, "opaque", "models"));
     check("api.openai.com", "GET", "/v1/models/gpt-5", openai(Control, "opaque", "models"));
     let anthropic = |class, dialect, operation| Some(("anthropic", class, dialect, operation));
-    check("api.anthropic.com", "POST", "/v1/messages?beta=true", anthropic(Inference, "anthropic", "messages"));
-    check("api.anthropic.com", "POST", "/api/event_logging/v2/batch", anthropic(Telemetry, "opaque", "telemetry"));
+    check(
+        "api.anthropic.com",
+        "POST",
+        "/v1/messages?beta=true",
+        anthropic(Inference, "anthropic", "messages"),
+    );
+    check(
+        "api.anthropic.com",
+        "POST",
+        "/api/event_logging/v2/batch",
+        anthropic(Telemetry, "opaque", "telemetry"),
+    );
     let azure = Some(("azure", Inference, "openai_chat", "chat"));
     check("eu.openai.azure.com", "POST", "/openai/deployments/gpt/chat/completions?api-version=1", azure);
     check("a.b.openai.azure.com", "POST", "/openai/v1/chat/completions", azure);
-    for host in ["openai.azure.com", "api.openai.com.evil.org", "xapi.openai.com", "api.openai.com\0", "192.0.2.1", ""] {
+    for host in [
+        "openai.azure.com",
+        "api.openai.com.evil.org",
+        "xapi.openai.com",
+        "api.openai.com\0",
+        "192.0.2.1",
+        "",
+    ] {
         check(host, "POST", "/v1/chat/completions", None);
     }
 }
@@ -39,7 +56,8 @@ fn hosts_and_paths_lead_to_routes() {
 #[test]
 fn an_operators_file_adds_and_replaces() {
     let mut catalog = Catalog::builtin();
-    let text = "providers:\n  - id: openai\n    name: Ours\n    hosts: [llm.example.org, '*.llm.example.org']\n";
+    let text =
+        "providers:\n  - id: openai\n    name: Ours\n    hosts: [llm.example.org, '*.llm.example.org']\n";
     catalog.extend("mine.yaml", text).expect("valid");
     assert!(catalog.host("api.openai.com").is_none());
     assert_eq!(catalog.host("a.llm.example.org").expect("added").name(), "Ours");
@@ -51,9 +69,17 @@ fn wrong_entries_are_reported_together() {
     let text = "providers:\n  - id: a\n    name: A\n    hosts: ['not a host', api.anthropic.com]\n    routes:\n      \
                 - {path: x, operation: o}\n      - {path: /x, operation: o, dialect: klingon}\n";
     let error = Catalog::builtin().extend("mine.yaml", text).expect_err("wrong").to_string();
-    for part in ["mine.yaml", "not a host", "already belongs to anthropic", "does not start with /", "klingon", "opaque"] {
+    for part in [
+        "mine.yaml",
+        "not a host",
+        "already belongs to anthropic",
+        "does not start with /",
+        "klingon",
+        "opaque",
+    ] {
         assert!(error.contains(part), "{part} is missing in: {error}");
     }
-    let error = Catalog::builtin().extend("mine.yaml", "providers: []\nhosts: []\n").expect_err("unknown key");
+    let error =
+        Catalog::builtin().extend("mine.yaml", "providers: []\nhosts: []\n").expect_err("unknown key");
     assert!(error.to_string().contains("hosts"), "{error}");
 }

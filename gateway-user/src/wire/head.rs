@@ -33,7 +33,8 @@ pub fn limit_accept_encoding(value: &str) -> String {
         .map(str::trim)
         .filter(|part| {
             let name = part.split(';').next().unwrap_or_default().trim();
-            DECODABLE.iter().any(|known| name.eq_ignore_ascii_case(known)) || name.eq_ignore_ascii_case("x-gzip")
+            DECODABLE.iter().any(|known| name.eq_ignore_ascii_case(known))
+                || name.eq_ignore_ascii_case("x-gzip")
         })
         .collect();
     if kept.is_empty() { "identity".to_owned() } else { kept.join(", ") }
@@ -45,7 +46,8 @@ mod tests {
 
     #[test]
     fn accept_encoding_keeps_what_we_can_decode() {
-        let check = |value: &str, expected: &str| assert_eq!(limit_accept_encoding(value), expected, "{value}");
+        let check =
+            |value: &str, expected: &str| assert_eq!(limit_accept_encoding(value), expected, "{value}");
         check("gzip, deflate, br, zstd", "gzip, deflate, br, zstd");
         check("gzip;q=1.0, exi, *;q=0.1", "gzip;q=1.0");
         check("dcb", "identity");

@@ -174,7 +174,9 @@ impl Reading {
                     continue;
                 }
                 Token::ObjectEnd(end) | Token::ArrayEnd(end) => self.leave(depth + 1, end),
-                Token::String(span, escaped) => self.string(document, shape.field(next.0), next.1, span, escaped),
+                Token::String(span, escaped) => {
+                    self.string(document, shape.field(next.0), next.1, span, escaped)
+                }
                 Token::Number(span) => self.number(document, shape.field(next.0), span, odd),
                 Token::Bool(span, value) => self.boolean(shape.field(next.0), span, value),
                 Token::Null(span) => self.null(shape.field(next.0), span),

@@ -164,7 +164,8 @@ impl Shape {
     /// A place whose children all lead to itself.
     fn add_rest(&mut self, field: Field) -> Place {
         let place = self.add(field);
-        self.nodes[usize::from(place)] = Node { field, keys: Vec::new(), item: place, rest: place, free_keys: true };
+        self.nodes[usize::from(place)] =
+            Node { field, keys: Vec::new(), item: place, rest: place, free_keys: true };
         place
     }
 

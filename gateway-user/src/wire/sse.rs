@@ -68,7 +68,11 @@ impl Framer {
     /// What is left at the end of the stream: an event without its blank line, or nothing.
     pub fn rest(&mut self) -> Bytes {
         (self.line, self.seen) = (0, 0);
-        if self.carry.is_empty() { std::mem::take(&mut self.chunk) } else { std::mem::take(&mut self.carry).freeze() }
+        if self.carry.is_empty() {
+            std::mem::take(&mut self.chunk)
+        } else {
+            std::mem::take(&mut self.carry).freeze()
+        }
     }
 }
 

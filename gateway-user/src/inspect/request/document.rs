@@ -44,7 +44,8 @@ impl Document {
                 reading.pieces.push(raw(body));
             }
         }
-        let mut judge = Judge { engine, direction, body, decoded: Vec::new(), inner: Vec::new(), found: Vec::new() };
+        let mut judge =
+            Judge { engine, direction, body, decoded: Vec::new(), inner: Vec::new(), found: Vec::new() };
         let mut document = Document {
             action: Action::Allow,
             edits: Vec::new(),
@@ -131,7 +132,8 @@ impl Judge<'_> {
         document.text += text.len() as u64;
         self.scan(piece, text);
         for finding in self.found.drain(..) {
-            let action = if piece.signed && finding.action.enforces() { Action::Block } else { finding.action };
+            let action =
+                if piece.signed && finding.action.enforces() { Action::Block } else { finding.action };
             let finding = Finding { action, ..finding };
             document.action = document.action.max(action);
             if document.findings.len() < MOST_FINDINGS {

@@ -172,7 +172,8 @@ impl Dialect for Anthropic {
     fn marks(&self, event: &[u8], facts: &Facts) -> Marks {
         let kind = facts.event_type.map(|span| span.of(event)).unwrap_or_default();
         let block = facts.block.unwrap_or(0);
-        let mut marks = Marks { error: facts.error, usage: facts.tokens.output.is_some(), ..Marks::default() };
+        let mut marks =
+            Marks { error: facts.error, usage: facts.tokens.output.is_some(), ..Marks::default() };
         match kind {
             b"message_start" => marks.start = true,
             b"content_block_start" => {

@@ -13,8 +13,11 @@ use crate::wire::shape::{Fact, Field, Scope, Shape};
 pub struct Opaque;
 
 /// Fields that nearly every API names alike.
-const ROWS: &[(&str, Field)] =
-    &[("model", Field::Fact(Fact::Model)), ("stream", Field::Fact(Fact::Stream)), ("error", Field::Scope(Scope::Error))];
+const ROWS: &[(&str, Field)] = &[
+    ("model", Field::Fact(Fact::Model)),
+    ("stream", Field::Fact(Fact::Stream)),
+    ("error", Field::Scope(Scope::Error)),
+];
 
 static SHAPE: LazyLock<Shape> = LazyLock::new(|| Shape::new(ROWS));
 
@@ -47,8 +50,10 @@ impl Dialect for Opaque {
 
     fn refusal(&self, refusal: &Refusal<'_>) -> Vec<u8> {
         let (message, code) = (quoted(refusal.message), refusal.reason.code());
-        format!("{{\"error\":{{\"message\":{message},\"type\":\"invalid_request_error\",\"code\":\"{code}\"}}}}")
-            .into_bytes()
+        format!(
+            "{{\"error\":{{\"message\":{message},\"type\":\"invalid_request_error\",\"code\":\"{code}\"}}}}"
+        )
+        .into_bytes()
     }
 
     /// Nothing can be said in an unknown stream that its client would understand.

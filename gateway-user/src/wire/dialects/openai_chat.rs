@@ -53,10 +53,7 @@ macro_rules! answer {
             (concat!($at, ".tool_calls[].function.arguments"), Field::Json(Kind::ToolArguments)),
             (concat!($at, ".tool_calls[].custom.name"), Field::Whole(Kind::ToolArguments)),
             (concat!($at, ".tool_calls[].custom.input"), Field::Lane(Kind::ToolArguments, 1)),
-            (
-                concat!($at, ".tool_calls[].extra_content.google.thought_signature"),
-                Field::Exempt,
-            ),
+            (concat!($at, ".tool_calls[].extra_content.google.thought_signature"), Field::Exempt),
         ]
     };
 }
@@ -196,7 +193,12 @@ impl Dialect for OpenAiChat {
         let open = (0..64).filter(|choice| sent.choices.max(1) & !sent.finished & 1 << choice != 0);
         for choice in open {
             let delta = format!("{{\"content\":{}}}", quoted(&format!("\n\n{}", ending.message)));
-            chunk(sent, &format!("{{\"index\":{choice},\"delta\":{delta},\"finish_reason\":null}}"), "", &mut out);
+            chunk(
+                sent,
+                &format!("{{\"index\":{choice},\"delta\":{delta},\"finish_reason\":null}}"),
+                "",
+                &mut out,
+            );
             let last = format!("{{\"index\":{choice},\"delta\":{{}},\"finish_reason\":\"stop\"}}");
             chunk(sent, &last, "", &mut out);
         }
