@@ -36,7 +36,7 @@ pub const STAGES: &[Stage] = &[
     Stage { name: BUILD, quick: false, program: false, needs: &[], run: build },
     Stage { name: "readme", quick: false, program: true, needs: &[], run: readme },
     Stage { name: "loopback", quick: false, program: true, needs: &[NETWORK], run: loopback },
-    Stage { name: "demo", quick: false, needs: &[install::NETWORK], run: demo },
+    Stage { name: "demo", quick: false, program: true, needs: &[NETWORK], run: demo },
     Stage { name: "netns", quick: false, program: true, needs: &[NETWORK, KERNEL], run: netns },
     Stage { name: "clients", quick: false, program: true, needs: &[NETWORK, KERNEL, CLIENTS], run: clients },
     Stage { name: "bench", quick: false, program: true, needs: &[NETWORK, BENCH], run: bench },
