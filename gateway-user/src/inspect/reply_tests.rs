@@ -59,7 +59,12 @@ struct Outcome {
     complete: bool,
 }
 
-fn run(engine: &Arc<Engine>, dialect: &'static dyn Dialect, options: ReplyOptions, chunks: &[&[u8]]) -> Outcome {
+fn run(
+    engine: &Arc<Engine>,
+    dialect: &'static dyn Dialect,
+    options: ReplyOptions,
+    chunks: &[&[u8]],
+) -> Outcome {
     let mut stream = ReplyStream::new(Arc::clone(engine), dialect, options);
     let mut out = Vec::new();
     for chunk in chunks {
@@ -131,7 +136,8 @@ fn texts(stream: &[u8]) -> BTreeMap<String, String> {
 }
 
 fn collect(delta: &Value, at: &str, texts: &mut BTreeMap<String, String>) {
-    for field in ["content", "refusal", "reasoning", "reasoning_content", "text", "thinking", "partial_json"] {
+    for field in ["content", "refusal", "reasoning", "reasoning_content", "text", "thinking", "partial_json"]
+    {
         if let Some(text) = delta[field].as_str().filter(|text| !text.is_empty()) {
             texts.entry(format!("{at} {field}")).or_default().push_str(text);
         }
@@ -175,7 +181,8 @@ fn a_value_over_several_deltas_is_masked_once() {
 
 #[test]
 fn interleaved_choices_are_told_apart() {
-    let stream = openai(&[(0, "AKIAQYLP"), (1, "plain "), (0, "MN5HHHFPZAM2"), (1, "[[12"), (0, "."), (1, "34]]")]);
+    let stream =
+        openai(&[(0, "AKIAQYLP"), (1, "plain "), (0, "MN5HHHFPZAM2"), (1, "[[12"), (0, "."), (1, "34]]")]);
     let outcome = check(&OpenAiChat, ReplyOptions::default(), stream.as_bytes());
     assert_eq!(texts(&outcome.bytes), redacted(texts(stream.as_bytes())));
     assert_eq!(outcome.findings.len(), 2);
@@ -254,7 +261,9 @@ fn signed_thinking_is_never_rewritten() {
 #[test]
 fn unknown_fields_are_scanned_running_and_alone() {
     let event = |text: &str| {
-        format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"brand_new\":\"{text}\"}}}}],\"other\":{{\"x\":[\"fixed words\"]}}}}\n\n")
+        format!(
+            "data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"brand_new\":\"{text}\"}}}}],\"other\":{{\"x\":[\"fixed words\"]}}}}\n\n"
+        )
     };
     let stream = [event("AKIAQYLP"), event("MN5HHHFPZAM2"), event(" ")].concat();
     let outcome = check(&OpenAiChat, ReplyOptions::default(), stream.as_bytes());
@@ -286,13 +295,18 @@ fn a_raw_body_is_released_up_to_what_is_decided() {
     let outcome = check(&Opaque, options, body.as_bytes());
     let text = String::from_utf8_lossy(&outcome.bytes).into_owned();
     assert!(!text.contains("QYLP"), "{text}");
-    assert!(text.starts_with("{\"a\": \"text\\n[") && text.ends_with("] \\u0041\", \"b\": [1, 2]}\n{\"plain\": true}\n"));
+    assert!(
+        text.starts_with("{\"a\": \"text\\n[")
+            && text.ends_with("] \\u0041\", \"b\": [1, 2]}\n{\"plain\": true}\n")
+    );
 }
 
 #[test]
 fn an_opaque_event_stream_is_read_field_by_field() {
     let event = |text: &str| {
-        format!("event: response.output_text.delta\ndata: {{\"type\":\"response.output_text.delta\",\"item_id\":\"msg_1\",\"delta\":\"{text}\"}}\n\n")
+        format!(
+            "event: response.output_text.delta\ndata: {{\"type\":\"response.output_text.delta\",\"item_id\":\"msg_1\",\"delta\":\"{text}\"}}\n\n"
+        )
     };
     let stream = [event("my AKIAQYLP"), event("MN5HHHFP"), event("ZAM2 is"), event(" it")].concat();
     let outcome = check(&Opaque, ReplyOptions::default(), stream.as_bytes());
@@ -410,7 +424,12 @@ fn compare_usage(case: &std::path::Path, outcome: &Outcome) {
         return assert!(number("completion_tokens").is_none(), "{}: no usage", case.display());
     };
     if let (Some(prompt), Some(completion)) = (number("prompt_tokens"), number("completion_tokens")) {
-        assert_eq!((usage.input + usage.cached_input, usage.output), (prompt, completion), "{}", case.display());
+        assert_eq!(
+            (usage.input + usage.cached_input, usage.output),
+            (prompt, completion),
+            "{}",
+            case.display()
+        );
     }
     if let (Some(input), Some(output)) = (number("input_tokens"), number("output_tokens")) {
         assert_eq!((usage.input, usage.output), (input, output), "{}", case.display());
@@ -431,8 +450,9 @@ fn planted_values_never_leave() {
             }
             let before = texts(&stream);
             assert_eq!(texts(&whole.bytes), redacted(before), "{}", case.display());
-            let meta: Value = serde_json::from_slice(&std::fs::read(case.join("meta.json")).expect("readable"))
-                .expect("JSON");
+            let meta: Value =
+                serde_json::from_slice(&std::fs::read(case.join("meta.json")).expect("readable"))
+                    .expect("JSON");
             planted += 1;
             masked += usize::from(whole.findings.iter().any(|found| found.finding.action.enforces()));
             drop(meta);
