@@ -98,7 +98,7 @@ fn a_wrong_command_line_is_told() {
     check(folder.path(), &["proxy", "--upstream", "ftp://example.org"], 64, &["ftp://example.org"]);
     check(folder.path(), &["run"], 2, &["CMD"]);
     check(folder.path(), &["attach", "--cgroup", "no-such-cgroup-anywhere"], 1, &["no-such-cgroup-anywhere"]);
-    check(folder.path(), &["proxy", "--upstream-ca", "/nonexistent.pem"], 1, &["/nonexistent.pem"]);
+    check(folder.path(), &["proxy", "--upstream-ca", "/nonexistent.pem"], 64, &["/nonexistent.pem"]);
 }
 
 #[test]
