@@ -46,7 +46,8 @@ pub async fn ask(state: &Path, method: Method, path: &str) -> Result<Option<serd
         .map_err(|e| broken(&e))?;
     let reply = sender.send_request(request).await.map_err(|e| broken(&e))?;
     let status = reply.status();
-    let body = Limited::new(reply.into_body(), ANSWER_BYTES).collect().await.map_err(|e| broken(&e))?.to_bytes();
+    let body =
+        Limited::new(reply.into_body(), ANSWER_BYTES).collect().await.map_err(|e| broken(&e))?.to_bytes();
     if status == StatusCode::NOT_FOUND {
         return Ok(None);
     }

@@ -62,7 +62,10 @@ mod tests {
         let bearer = digester.credential(&headers("authorization", "Bearer sk-test")).unwrap();
         assert_eq!(Some(&bearer), digester.credential(&headers("x-api-key", "sk-test")).as_ref());
         assert_ne!(Some(&bearer), digester.credential(&headers("x-api-key", "sk-other")).as_ref());
-        assert_ne!(Some(&bearer), Digester::new(&[8; 32]).credential(&headers("x-api-key", "sk-test")).as_ref());
+        assert_ne!(
+            Some(&bearer),
+            Digester::new(&[8; 32]).credential(&headers("x-api-key", "sk-test")).as_ref()
+        );
         assert!(!bearer.contains("sk-test") && bearer.len() == DIGEST_DIGITS);
         assert_eq!(digester.credential(&HeaderMap::new()), None);
     }

@@ -35,7 +35,9 @@ pub enum UpstreamError {
         error: io::Error,
     },
     /// No TCP connection.
-    #[error("{host} ({address}) could not be connected: {error}. Check that it is up and reachable from here")]
+    #[error(
+        "{host} ({address}) could not be connected: {error}. Check that it is up and reachable from here"
+    )]
     Connect {
         /// The name asked for.
         host: String,

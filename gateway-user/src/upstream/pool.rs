@@ -162,13 +162,17 @@ impl Pool {
                     let error = UpstreamError::Exchange { host: host(), error };
                     return Err(Broken { error, unsent: Some(Box::new(request)) });
                 }
-                let reply =
-                    timeout(limit, sender.try_send_request(request)).await.map_err(late)?.map_err(|e| broken(host(), e))?;
+                let reply = timeout(limit, sender.try_send_request(request))
+                    .await
+                    .map_err(late)?
+                    .map_err(|e| broken(host(), e))?;
                 Ok(Sent { reply, lease: Lease { key: Some(key.clone()), sender: Some(sender) } })
             }
             Sender::Http2(mut sender) => {
-                let reply =
-                    timeout(limit, sender.try_send_request(request)).await.map_err(late)?.map_err(|e| broken(host(), e))?;
+                let reply = timeout(limit, sender.try_send_request(request))
+                    .await
+                    .map_err(late)?
+                    .map_err(|e| broken(host(), e))?;
                 Ok(Sent { reply, lease: Lease { key: None, sender: None } })
             }
         }
@@ -225,7 +229,8 @@ fn broken(host: String, mut failure: TrySendError<Request<SendBody>>) -> Broken 
 
 /// Puts a request into the form its protocol wants: origin form for HTTP/1.1, scheme and authority for HTTP/2.
 fn shape(request: &mut Request<SendBody>, target: &Target, alpn: Alpn) {
-    let path = request.uri().path_and_query().cloned().unwrap_or_else(|| http::uri::PathAndQuery::from_static("/"));
+    let path =
+        request.uri().path_and_query().cloned().unwrap_or_else(|| http::uri::PathAndQuery::from_static("/"));
     match alpn {
         Alpn::Http1 => {
             if !request.headers().contains_key(http::header::HOST) {
