@@ -66,6 +66,30 @@ fn every_variable_names_a_file_that_holds_our_root() {
 }
 
 #[test]
+fn roots_that_the_caller_s_variables_name_are_not_taken_away() {
+    let folder = Folder::new();
+    let (ours, corporate) = (trust(&folder.join("ours")), trust(&folder.join("corporate")));
+    let file = |environment: Vec<(&str, OsString)>| {
+        let found = environment.into_iter().find(|(name, _)| *name == "NODE_EXTRA_CA_CERTS").unwrap();
+        std::fs::read_to_string(found.1).unwrap()
+    };
+    ours.publish_over(|_| None).unwrap();
+    assert_eq!(file(ours.environment_over(|_| None)), ours.export());
+    let caller =
+        |name: &str| (name == "NODE_EXTRA_CA_CERTS").then(|| corporate.public(ROOT_FILE).into_os_string());
+    ours.publish_over(caller).unwrap();
+    let both = file(ours.environment_over(caller));
+    let held: Vec<_> = CertificateDer::pem_slice_iter(both.as_bytes()).collect::<Result<_, _>>().unwrap();
+    assert!(held.contains(&ours.authority().root().der) && held.contains(&corporate.authority().root().der));
+    let before = ours.authority().root().der.clone();
+    let renewed = Trust::renew(&folder.join("ours"), &["api.openai.com".to_owned()]).unwrap();
+    renewed.publish_over(|_| Some(renewed.bundle().into())).unwrap();
+    let held =
+        CertificateDer::pem_file_iter(renewed.bundle()).unwrap().collect::<Result<Vec<_>, _>>().unwrap();
+    assert!(!held.contains(&before), "the root from before the renewal is still trusted");
+}
+
+#[test]
 fn installing_and_uninstalling_are_idempotent_and_clean() {
     let folder = Folder::new();
     let state = folder.join("state");
