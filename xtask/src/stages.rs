@@ -36,6 +36,7 @@ pub const STAGES: &[Stage] = &[
     Stage { name: BUILD, quick: false, program: false, needs: &[], run: build },
     Stage { name: "readme", quick: false, program: true, needs: &[], run: readme },
     Stage { name: "loopback", quick: false, program: true, needs: &[NETWORK], run: loopback },
+    Stage { name: "demo", quick: false, program: true, needs: &[NETWORK], run: demo },
     Stage { name: "netns", quick: false, program: true, needs: &[NETWORK, KERNEL], run: netns },
     Stage { name: "clients", quick: false, program: true, needs: &[NETWORK, KERNEL, CLIENTS], run: clients },
     Stage { name: "bench", quick: false, program: true, needs: &[NETWORK, BENCH], run: bench },
@@ -175,6 +176,11 @@ fn readme(setting: &Setting) -> Result<Tally> {
 fn loopback(setting: &Setting) -> Result<Tally> {
     ensure_corpus()?;
     setting.against_the_program("loopback")
+}
+
+fn demo(setting: &Setting) -> Result<Tally> {
+    ensure_root("the demo is tested with the kernel's part")?;
+    setting.against_the_program("demo")
 }
 
 fn netns(setting: &Setting) -> Result<Tally> {
