@@ -110,10 +110,12 @@ impl Setting<'_> {
 }
 
 fn fmt(setting: &Setting) -> Result<Tally> {
+    install::component("rustfmt", "fmt")?;
     setting.command(&mut setting.cargo(&["fmt", "--all", "--check"]))
 }
 
 fn clippy(setting: &Setting) -> Result<Tally> {
+    install::component("clippy", "clippy")?;
     let arguments = ["clippy", "--workspace", "--all-targets", "--locked", "--", "--deny", "warnings"];
     setting.command(&mut setting.cargo(&arguments))
 }
