@@ -105,6 +105,16 @@ pub fn available(packages: &[Package]) -> bool {
     })
 }
 
+/// Adds a component of the Rust toolchain, such as clippy, when its cargo `command` does not run.
+pub fn component(component: &str, command: &str) -> Result<()> {
+    if succeeds(Command::new("cargo").args([command, "--version"])) {
+        return Ok(());
+    }
+    let added = succeeds(Command::new("rustup").args(["component", "add", component]));
+    ensure!(added, "cargo {command} is missing; run: rustup component add {component}");
+    Ok(())
+}
+
 /// Installs a cargo subcommand from its registry, locked, when it is missing.
 pub fn cargo_command(name: &str) -> Result<()> {
     let program = format!("cargo-{name}");

@@ -110,10 +110,12 @@ impl Setting<'_> {
 }
 
 fn fmt(setting: &Setting) -> Result<Tally> {
+    install::component("rustfmt", "fmt")?;
     setting.command(&mut setting.cargo(&["fmt", "--all", "--check"]))
 }
 
 fn clippy(setting: &Setting) -> Result<Tally> {
+    install::component("clippy", "clippy")?;
     let arguments = ["clippy", "--workspace", "--all-targets", "--locked", "--", "--deny", "warnings"];
     setting.command(&mut setting.cargo(&arguments))
 }
@@ -122,12 +124,16 @@ fn clippy(setting: &Setting) -> Result<Tally> {
 fn deny(setting: &Setting) -> Result<Tally> {
     install::cargo_command("deny")?;
     let fetched = run::logged(&mut setting.cargo(&["deny", "fetch", "db"]), &setting.log(), LIMIT)?;
-    let mut check = setting.cargo(&["deny", "check", "bans", "licenses", "sources"]);
     let advisories = fetched.success || setting.options.advisories;
-    if advisories {
-        check.arg("advisories");
+    let mut tally = Tally::default();
+    for manifest in ["Cargo.toml", "gateway-ebpf/Cargo.toml"] {
+        let what = ["deny", "--manifest-path", manifest, "check", "bans", "licenses", "sources"];
+        let mut check = setting.cargo(&what);
+        if advisories {
+            check.arg("advisories");
+        }
+        tally.add(setting.command(&mut check)?);
     }
-    let mut tally = setting.command(&mut check)?;
     if !advisories {
         tally.notes.push("advisories not checked: their database cannot be fetched from here".into());
     }
