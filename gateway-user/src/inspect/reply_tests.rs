@@ -18,14 +18,21 @@ const KEY: &str = "AKIAQYLPMN5HHHFPZAM2";
 /// A rule that holds words back, for texts in which many deltas wait.
 const RULES: &str = "
 rules:
+  - id: test-key
+    category: secret
+    severity: high
+    description: a key
+    pattern: 'AKIA[A-Z0-9]{16}'
+    mask: '[KEY]'
+    examples: ['AKIAQYLPMN5HHHFPZAM2']
   - id: test-number
     category: pii
     severity: low
     description: a long number in brackets
     pattern: '\\[\\[[0-9]{3,40}\\]\\]'
-    boundary: none
+    not_after: none
     mask: '[NUMBER]'
-    actions: {request: redact, reply: redact}
+    action: {request: redact, reply: redact}
     examples: ['[[123]]']
     counter_examples: ['[[12]]']
   - id: test-block
@@ -33,7 +40,7 @@ rules:
     severity: low
     description: a forbidden word
     pattern: 'forbidden-[0-9]{4}'
-    actions: {request: block, reply: block}
+    action: {request: block, reply: block}
     examples: ['forbidden-1234']
     counter_examples: ['forbidden-123']
 ";
@@ -42,7 +49,7 @@ static ENGINE: LazyLock<Arc<Engine>> = LazyLock::new(|| engine(true));
 static WARNING: LazyLock<Arc<Engine>> = LazyLock::new(|| engine(false));
 
 fn engine(enforce: bool) -> Arc<Engine> {
-    let mut rules = RuleSet::builtin();
+    let mut rules = RuleSet::empty();
     rules.extend_from_text("test", RULES, None).expect("valid rules");
     Arc::new(Engine::build(&rules, enforce, &[7; 32]).expect("rules compile"))
 }
@@ -59,7 +66,12 @@ struct Outcome {
     complete: bool,
 }
 
-fn run(engine: &Arc<Engine>, dialect: &'static dyn Dialect, options: ReplyOptions, chunks: &[&[u8]]) -> Outcome {
+fn run(
+    engine: &Arc<Engine>,
+    dialect: &'static dyn Dialect,
+    options: ReplyOptions,
+    chunks: &[&[u8]],
+) -> Outcome {
     let mut stream = ReplyStream::new(Arc::clone(engine), dialect, options);
     let mut out = Vec::new();
     for chunk in chunks {
@@ -80,11 +92,16 @@ fn run(engine: &Arc<Engine>, dialect: &'static dyn Dialect, options: ReplyOption
 /// Runs a stream whole, byte by byte and at every split in two, checks that the outcome is always the same, and
 /// returns it.
 fn check(dialect: &'static dyn Dialect, options: ReplyOptions, stream: &[u8]) -> Outcome {
-    let whole = run(&ENGINE, dialect, options, &[stream]);
+    let run = |chunks: &[&[u8]]| {
+        let outcome = run(&ENGINE, dialect, options, chunks);
+        // Raw bodies have no deltas of their own: every piece counts as one.
+        Outcome { deltas: if options.event_stream { outcome.deltas } else { 0 }, ..outcome }
+    };
+    let whole = run(&[stream]);
     let bytes: Vec<&[u8]> = stream.chunks(1).collect();
-    assert_eq!(run(&ENGINE, dialect, options, &bytes), whole, "byte by byte");
+    assert_eq!(run(&bytes), whole, "byte by byte");
     for at in 1..stream.len() {
-        assert_eq!(run(&ENGINE, dialect, options, &[&stream[..at], &stream[at..]]), whole, "split at {at}");
+        assert_eq!(run(&[&stream[..at], &stream[at..]]), whole, "split at {at}");
     }
     whole
 }
@@ -131,7 +148,8 @@ fn texts(stream: &[u8]) -> BTreeMap<String, String> {
 }
 
 fn collect(delta: &Value, at: &str, texts: &mut BTreeMap<String, String>) {
-    for field in ["content", "refusal", "reasoning", "reasoning_content", "text", "thinking", "partial_json"] {
+    for field in ["content", "refusal", "reasoning", "reasoning_content", "text", "thinking", "partial_json"]
+    {
         if let Some(text) = delta[field].as_str().filter(|text| !text.is_empty()) {
             texts.entry(format!("{at} {field}")).or_default().push_str(text);
         }
@@ -175,7 +193,8 @@ fn a_value_over_several_deltas_is_masked_once() {
 
 #[test]
 fn interleaved_choices_are_told_apart() {
-    let stream = openai(&[(0, "AKIAQYLP"), (1, "plain "), (0, "MN5HHHFPZAM2"), (1, "[[12"), (0, "."), (1, "34]]")]);
+    let stream =
+        openai(&[(0, "AKIAQYLP"), (1, "plain "), (0, "MN5HHHFPZAM2"), (1, "[[12"), (0, "."), (1, "34]]")]);
     let outcome = check(&OpenAiChat, ReplyOptions::default(), stream.as_bytes());
     assert_eq!(texts(&outcome.bytes), redacted(texts(stream.as_bytes())));
     assert_eq!(outcome.findings.len(), 2);
@@ -217,7 +236,7 @@ fn warnings_hold_nothing_and_change_nothing() {
     let stream = openai(&[(0, "AKIAQYLPMN5H"), (0, "HHFPZAM2 "), (0, "forbidden-1234")]);
     let outcome = run(&WARNING, &OpenAiChat, ReplyOptions::default(), &[stream.as_bytes()]);
     assert_eq!(outcome.bytes, stream.as_bytes());
-    assert_eq!(outcome.findings.len(), 2);
+    assert_eq!(outcome.findings.len(), 2, "{:?}", outcome.findings);
     assert!(outcome.findings.iter().all(|found| found.finding.action == Action::Warn));
 }
 
@@ -254,7 +273,9 @@ fn signed_thinking_is_never_rewritten() {
 #[test]
 fn unknown_fields_are_scanned_running_and_alone() {
     let event = |text: &str| {
-        format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"brand_new\":\"{text}\"}}}}],\"other\":{{\"x\":[\"fixed words\"]}}}}\n\n")
+        format!(
+            "data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"brand_new\":\"{text}\"}}}}],\"other\":{{\"x\":[\"fixed words\"]}}}}\n\n"
+        )
     };
     let stream = [event("AKIAQYLP"), event("MN5HHHFPZAM2"), event(" ")].concat();
     let outcome = check(&OpenAiChat, ReplyOptions::default(), stream.as_bytes());
@@ -286,13 +307,18 @@ fn a_raw_body_is_released_up_to_what_is_decided() {
     let outcome = check(&Opaque, options, body.as_bytes());
     let text = String::from_utf8_lossy(&outcome.bytes).into_owned();
     assert!(!text.contains("QYLP"), "{text}");
-    assert!(text.starts_with("{\"a\": \"text\\n[") && text.ends_with("] \\u0041\", \"b\": [1, 2]}\n{\"plain\": true}\n"));
+    assert!(
+        text.starts_with("{\"a\": \"text\\n[")
+            && text.ends_with("] \\u0041\", \"b\": [1, 2]}\n{\"plain\": true}\n")
+    );
 }
 
 #[test]
 fn an_opaque_event_stream_is_read_field_by_field() {
     let event = |text: &str| {
-        format!("event: response.output_text.delta\ndata: {{\"type\":\"response.output_text.delta\",\"item_id\":\"msg_1\",\"delta\":\"{text}\"}}\n\n")
+        format!(
+            "event: response.output_text.delta\ndata: {{\"type\":\"response.output_text.delta\",\"item_id\":\"msg_1\",\"delta\":\"{text}\"}}\n\n"
+        )
     };
     let stream = [event("my AKIAQYLP"), event("MN5HHHFP"), event("ZAM2 is"), event(" it")].concat();
     let outcome = check(&Opaque, ReplyOptions::default(), stream.as_bytes());
@@ -394,23 +420,32 @@ fn recorded_streams_pass_byte_for_byte() {
                 if changed {
                     println!("{}: {:?}", case.display(), outcome.findings);
                 }
-                compare_usage(&case, &outcome);
+                compare_usage(&case, dialect, &outcome);
             }
         }
     }
 }
 
 /// Compares usage with what an independent decoder found.
-fn compare_usage(case: &std::path::Path, outcome: &Outcome) {
+fn compare_usage(case: &std::path::Path, dialect: &dyn Dialect, outcome: &Outcome) {
     let Ok(expected) = std::fs::read(case.join("expected.json")) else { return };
     let expected: Value = serde_json::from_slice(&expected).expect("JSON");
     let raw = &expected["usage_raw"];
     let number = |name: &str| raw[name].as_u64();
     let Some(usage) = outcome.usage else {
-        return assert!(number("completion_tokens").is_none(), "{}: no usage", case.display());
+        return assert!(
+            !dialect.is_known() || number("completion_tokens").is_none(),
+            "{}: no usage",
+            case.display()
+        );
     };
     if let (Some(prompt), Some(completion)) = (number("prompt_tokens"), number("completion_tokens")) {
-        assert_eq!((usage.input + usage.cached_input, usage.output), (prompt, completion), "{}", case.display());
+        assert_eq!(
+            (usage.input + usage.cached_input, usage.output),
+            (prompt, completion),
+            "{}",
+            case.display()
+        );
     }
     if let (Some(input), Some(output)) = (number("input_tokens"), number("output_tokens")) {
         assert_eq!((usage.input, usage.output), (input, output), "{}", case.display());
@@ -431,8 +466,9 @@ fn planted_values_never_leave() {
             }
             let before = texts(&stream);
             assert_eq!(texts(&whole.bytes), redacted(before), "{}", case.display());
-            let meta: Value = serde_json::from_slice(&std::fs::read(case.join("meta.json")).expect("readable"))
-                .expect("JSON");
+            let meta: Value =
+                serde_json::from_slice(&std::fs::read(case.join("meta.json")).expect("readable"))
+                    .expect("JSON");
             planted += 1;
             masked += usize::from(whole.findings.iter().any(|found| found.finding.action.enforces()));
             drop(meta);

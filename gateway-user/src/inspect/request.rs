@@ -9,8 +9,8 @@ use crate::wire::edit::Edit;
 use crate::wire::event::{Channel, Direction, Usage};
 use crate::wire::json::{JsonError, Span};
 use crate::wire::reading::Facts;
-pub(super) use document::escaped_for;
 use document::Document;
+pub(super) use document::escaped_for;
 pub(super) use string::scan_string;
 
 /// Most findings kept for one body or stream; rules act on the others all the same.

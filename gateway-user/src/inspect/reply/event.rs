@@ -57,7 +57,9 @@ impl Event {
     pub fn replace(&mut self, track: usize, start: u64, end: u64, mask: &str) -> bool {
         let payload = payload(&self.raw, &self.data);
         let before = self.edits.len();
-        for part in self.parts.iter().filter(|part| part.track == track && part.start < end && start < part.end) {
+        for part in
+            self.parts.iter().filter(|part| part.track == track && part.start < end && start < part.end)
+        {
             let from = start.saturating_sub(part.start) as usize;
             let to = (end.min(part.end) - part.start) as usize;
             let text = if self.edits.len() == before { escaped_for(part.form, mask) } else { String::new() };
@@ -88,8 +90,10 @@ impl Event {
     /// `None` where an event cannot stand twice: with several texts, edits, or a meaning beside its text.
     pub fn split(&mut self, clear: u64) -> Option<Event> {
         let &[part] = &self.parts[..] else { return None };
-        let plain = Marks { start: self.marks.start, choices: self.marks.choices, ..Marks::default() } == self.marks;
-        let simple = self.edits.is_empty() && plain && matches!(self.data, Data::Line(_)) && part.form != Form::Raw;
+        let plain =
+            Marks { start: self.marks.start, choices: self.marks.choices, ..Marks::default() } == self.marks;
+        let simple =
+            self.edits.is_empty() && plain && matches!(self.data, Data::Line(_)) && part.form != Form::Raw;
         if !simple || clear <= part.start || clear >= part.end {
             return None;
         }

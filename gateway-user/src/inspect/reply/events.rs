@@ -238,7 +238,8 @@ impl Events {
         let start = track.fed();
         track.push(engine, text, &mut scratch.inner, &mut scratch.found, &mut scratch.places);
         let Piece { span, escaped, form, .. } = *piece;
-        let part = Part { track: index, span, escaped, form, choice: piece.channel.choice, start, end: track.fed() };
+        let part =
+            Part { track: index, span, escaped, form, choice: piece.channel.choice, start, end: track.fed() };
         scratch.parts.push(part);
         true
     }
@@ -256,7 +257,8 @@ impl Events {
             if finding.action.enforces() {
                 let mut span = Span::new(finding.start as usize, finding.end as usize);
                 if piece.escaped {
-                    let (start, end) = escape::locate(piece.span.of(payload), span.start as usize, span.end as usize);
+                    let (start, end) =
+                        escape::locate(piece.span.of(payload), span.start as usize, span.end as usize);
                     span = Span::new(start, end);
                 }
                 let span = Span { start: piece.span.start + span.start, end: piece.span.start + span.end };

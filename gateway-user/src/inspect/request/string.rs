@@ -32,7 +32,8 @@ pub fn scan_string(
     let from = found.len();
     scan_whole(engine, direction, inner, found);
     for finding in &mut found[from..] {
-        (finding.start, finding.end) = (unescape.source_start(finding.start), unescape.source_end(finding.end));
+        (finding.start, finding.end) =
+            (unescape.source_start(finding.start), unescape.source_end(finding.end));
     }
     if from > 0 {
         unite(found);
