@@ -18,14 +18,21 @@ const KEY: &str = "AKIAQYLPMN5HHHFPZAM2";
 /// A rule that holds words back, for texts in which many deltas wait.
 const RULES: &str = "
 rules:
+  - id: test-key
+    category: secret
+    severity: high
+    description: a key
+    pattern: 'AKIA[A-Z0-9]{16}'
+    mask: '[KEY]'
+    examples: ['AKIAQYLPMN5HHHFPZAM2']
   - id: test-number
     category: pii
     severity: low
     description: a long number in brackets
     pattern: '\\[\\[[0-9]{3,40}\\]\\]'
-    boundary: none
+    not_after: none
     mask: '[NUMBER]'
-    actions: {request: redact, reply: redact}
+    action: {request: redact, reply: redact}
     examples: ['[[123]]']
     counter_examples: ['[[12]]']
   - id: test-block
@@ -33,7 +40,7 @@ rules:
     severity: low
     description: a forbidden word
     pattern: 'forbidden-[0-9]{4}'
-    actions: {request: block, reply: block}
+    action: {request: block, reply: block}
     examples: ['forbidden-1234']
     counter_examples: ['forbidden-123']
 ";
@@ -42,7 +49,7 @@ static ENGINE: LazyLock<Arc<Engine>> = LazyLock::new(|| engine(true));
 static WARNING: LazyLock<Arc<Engine>> = LazyLock::new(|| engine(false));
 
 fn engine(enforce: bool) -> Arc<Engine> {
-    let mut rules = RuleSet::builtin();
+    let mut rules = RuleSet::empty();
     rules.extend_from_text("test", RULES, None).expect("valid rules");
     Arc::new(Engine::build(&rules, enforce, &[7; 32]).expect("rules compile"))
 }
@@ -85,11 +92,16 @@ fn run(
 /// Runs a stream whole, byte by byte and at every split in two, checks that the outcome is always the same, and
 /// returns it.
 fn check(dialect: &'static dyn Dialect, options: ReplyOptions, stream: &[u8]) -> Outcome {
-    let whole = run(&ENGINE, dialect, options, &[stream]);
+    let run = |chunks: &[&[u8]]| {
+        let outcome = run(&ENGINE, dialect, options, chunks);
+        // Raw bodies have no deltas of their own: every piece counts as one.
+        Outcome { deltas: if options.event_stream { outcome.deltas } else { 0 }, ..outcome }
+    };
+    let whole = run(&[stream]);
     let bytes: Vec<&[u8]> = stream.chunks(1).collect();
-    assert_eq!(run(&ENGINE, dialect, options, &bytes), whole, "byte by byte");
+    assert_eq!(run(&bytes), whole, "byte by byte");
     for at in 1..stream.len() {
-        assert_eq!(run(&ENGINE, dialect, options, &[&stream[..at], &stream[at..]]), whole, "split at {at}");
+        assert_eq!(run(&[&stream[..at], &stream[at..]]), whole, "split at {at}");
     }
     whole
 }
@@ -224,7 +236,7 @@ fn warnings_hold_nothing_and_change_nothing() {
     let stream = openai(&[(0, "AKIAQYLPMN5H"), (0, "HHFPZAM2 "), (0, "forbidden-1234")]);
     let outcome = run(&WARNING, &OpenAiChat, ReplyOptions::default(), &[stream.as_bytes()]);
     assert_eq!(outcome.bytes, stream.as_bytes());
-    assert_eq!(outcome.findings.len(), 2);
+    assert_eq!(outcome.findings.len(), 2, "{:?}", outcome.findings);
     assert!(outcome.findings.iter().all(|found| found.finding.action == Action::Warn));
 }
 
@@ -408,20 +420,24 @@ fn recorded_streams_pass_byte_for_byte() {
                 if changed {
                     println!("{}: {:?}", case.display(), outcome.findings);
                 }
-                compare_usage(&case, &outcome);
+                compare_usage(&case, dialect, &outcome);
             }
         }
     }
 }
 
 /// Compares usage with what an independent decoder found.
-fn compare_usage(case: &std::path::Path, outcome: &Outcome) {
+fn compare_usage(case: &std::path::Path, dialect: &dyn Dialect, outcome: &Outcome) {
     let Ok(expected) = std::fs::read(case.join("expected.json")) else { return };
     let expected: Value = serde_json::from_slice(&expected).expect("JSON");
     let raw = &expected["usage_raw"];
     let number = |name: &str| raw[name].as_u64();
     let Some(usage) = outcome.usage else {
-        return assert!(number("completion_tokens").is_none(), "{}: no usage", case.display());
+        return assert!(
+            !dialect.is_known() || number("completion_tokens").is_none(),
+            "{}: no usage",
+            case.display()
+        );
     };
     if let (Some(prompt), Some(completion)) = (number("prompt_tokens"), number("completion_tokens")) {
         assert_eq!(

@@ -117,8 +117,8 @@ impl Track {
 
     /// Ends the text: everything is decided. More text would start afresh.
     pub fn finish(&mut self, engine: &Engine, found: &mut Vec<Finding>, places: &mut Vec<Place>) {
-        if self.clear == self.fed && self.scan.fed() == self.scan.frontier() {
-            return self.restart();
+        if self.base == self.fed {
+            return;
         }
         if let Some(unescape) = &mut self.unescape {
             let mut rest = Vec::new();
