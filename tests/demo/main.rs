@@ -52,7 +52,10 @@ impl Demo {
         let shown = shown(&output);
         assert!(output.status.success(), "{}: {shown}", output.status);
         let app = app_column(&shown);
-        assert!(PIECES.iter().all(|piece| !app.contains(piece)), "a piece of the key reached the app: {shown}");
+        assert!(
+            PIECES.iter().all(|piece| !app.contains(piece)),
+            "a piece of the key reached the app: {shown}"
+        );
         for part in ["_REDACTED]", "budget"] {
             assert!(app.contains(part), "the app's column lacks {part}: {shown}");
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
-use crate::install::{self, BPF_TOOLCHAIN, CLIENTS, KERNEL, NETWORK, Package};
+use crate::install::{self, BENCH, BPF_TOOLCHAIN, CLIENTS, KERNEL, NETWORK, Package};
 use crate::suite::Options;
 use crate::tally::Tally;
 use crate::{clients, readme, run, tidy};
@@ -39,6 +39,7 @@ pub const STAGES: &[Stage] = &[
     Stage { name: "demo", quick: false, needs: &[install::NETWORK], run: demo },
     Stage { name: "netns", quick: false, program: true, needs: &[NETWORK, KERNEL], run: netns },
     Stage { name: "clients", quick: false, program: true, needs: &[NETWORK, KERNEL, CLIENTS], run: clients },
+    Stage { name: "bench", quick: false, program: true, needs: &[NETWORK, BENCH], run: bench },
 ];
 
 /// The stage that makes the program; it runs with every stage that needs one.
@@ -187,6 +188,11 @@ fn clients(setting: &Setting) -> Result<Tally> {
     ensure_root("the client tests attach programs and make network namespaces")?;
     clients::install(&run::target(setting.root).join("clients"))?;
     setting.against_the_program("clients")
+}
+
+/// A smoke test: that it runs to its end. Figures of a shared machine decide nothing.
+fn bench(setting: &Setting) -> Result<Tally> {
+    setting.xtask(&["bench", "--quick"])
 }
 
 fn ensure_root(why: &str) -> Result<()> {
