@@ -48,6 +48,9 @@ pub const CLIENTS: &[Package] = &[
     Package { name: "python3-venv", shown_by: PythonModule("ensurepip") },
 ];
 
+/// For the bench: the proxy it compares with.
+pub const BENCH: &[Package] = &[Package { name: "nginx-light", shown_by: Program("nginx") }];
+
 /// For building the kernel programs: a compiler with a ready-made `core` for BPF, and the linker's LLVM.
 pub const BPF_TOOLCHAIN: &[Package] = &[
     Package { name: "libpolly-22-dev", shown_by: Database },
