@@ -39,6 +39,7 @@ const SIGNALLED: i32 = 128;
 /// Protects a cgroup until stopped.
 pub fn attach(common: &Common, steer: &SteerArgs, name: &str, create: bool) -> Outcome {
     let config = config::load(common, |overrides| config::steering(steer, overrides))?;
+    check_rights()?;
     let path = if create { cgroup::create(name)? } else { cgroup::resolve(name)? };
     let runtime = runtime(&config)?;
     let closed = config.fail == settings::Fail::Closed;
@@ -65,14 +66,22 @@ pub fn attach(common: &Common, steer: &SteerArgs, name: &str, create: bool) -> O
     Ok(0)
 }
 
+/// Says everything that steering needs and is not there.
+fn check_rights() -> Result<(), Failure> {
+    let missing = preflight::missing();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let lines: Vec<String> = missing.iter().map(|missing| format!("\n  {missing}")).collect();
+    Err(Failure::unavailable(format!(
+        "this machine or user cannot steer connections:{}\nWithout it there are `gateway proxy` and HTTPS_PROXY.",
+        lines.concat()
+    )))
+}
+
 /// Binds the listeners (the ports the kernel already steers to, where a gateway was attached before), then opens
 /// the gateway, which steers last.
 fn open(config: Config, path: &Path) -> Result<(App, Listeners), Failure> {
-    let missing = preflight::missing();
-    if !missing.is_empty() {
-        let lines: Vec<String> = missing.iter().map(ToString::to_string).collect();
-        return Err(Failure::unavailable(lines.join("\n  ")));
-    }
     let before = Steer::pinned_listener(path).map(|(v4, _)| v4.port());
     let bound = match before.map(|port| listen::bind_loopback(Some(port))) {
         Some(Ok(bound)) => bound,
@@ -150,6 +159,7 @@ pub fn run(common: &Common, steer: &SteerArgs, name: Option<String>, command: &[
     let config = config::load(common, |overrides| {
         config::steering(steer, overrides);
     })?;
+    check_rights()?;
     let name = name.unwrap_or_else(|| format!("gateway-run-{}", std::process::id()));
     let path = cgroup::create(&name)?;
     let outcome = protected(config, &path, command);

@@ -2,8 +2,8 @@
 
 use super::machine::{Kind, Step};
 use super::{Match, Scan, Window};
-use crate::inspect::{Engine, RuleIndex};
 use crate::inspect::rules::{VALIDATED_ENDS, is_continuation};
+use crate::inspect::{Engine, RuleIndex};
 
 /// A live partial match.
 #[derive(Clone, Copy, Debug)]
@@ -63,7 +63,15 @@ impl Scan {
 
     /// Looks at a candidate whose step was not an ordinary one; returns whether it dies.
     #[cold]
-    fn pause(&mut self, window: Window<'_>, place: usize, before: u32, step: Step, at: u64, byte: u8) -> bool {
+    fn pause(
+        &mut self,
+        window: Window<'_>,
+        place: usize,
+        before: u32,
+        step: Step,
+        at: u64,
+        byte: u8,
+    ) -> bool {
         let is = self.live[place];
         let machine = window.engine.machine(is.machine);
         let full = at - is.start >= u64::from(machine.reach);
@@ -113,7 +121,9 @@ impl Scan {
             let code = engine.rule_code(rule);
             match code.follow {
                 None => self.note(is.start, rule, length, !code.validators.is_empty()),
-                Some(follow) if code.accepts(window.slice(is.start, end)) => self.follow(engine, is.start, follow),
+                Some(follow) if code.accepts(window.slice(is.start, end)) => {
+                    self.follow(engine, is.start, follow)
+                }
                 Some(_) => {}
             }
         });

@@ -80,7 +80,8 @@ impl Starts {
             let behind = if is_continuation(byte) { behind as u8 } else { class[usize::from(byte)] };
             Cell { row, behind }
         };
-        let cells = (0..befores.len()).map(|behind| std::array::from_fn(|byte| cell(behind, byte as u8))).collect();
+        let cells =
+            (0..befores.len()).map(|behind| std::array::from_fn(|byte| cell(behind, byte as u8))).collect();
         Starts { cells, rows, sets: sets.sets }
     }
 

@@ -92,7 +92,9 @@ fn feed(engine: &Engine, direction: Direction, pieces: &[&[u8]]) -> Vec<Finding>
         for (frontier, reported) in &steps {
             match place < *reported {
                 true => assert!(finding.end <= *frontier, "reported before it was final: {finding:?}"),
-                false => assert!(*frontier <= finding.start, "let go and masked later: {finding:?} {frontier}"),
+                false => {
+                    assert!(*frontier <= finding.start, "let go and masked later: {finding:?} {frontier}")
+                }
             }
         }
     }
@@ -119,7 +121,12 @@ fn check_pieces(engine: &Engine, direction: Direction, text: &[u8], wanted: &[Fi
         if found != wanted {
             let names: [Vec<_>; 2] = [found.iter().map(name).collect(), wanted.iter().map(name).collect()];
             let cuts: Vec<usize> = pieces.iter().map(|piece| piece.len()).collect();
-            panic!("found {:?}\nwanted {:?}\n{cuts:?}\n{}", names[0], names[1], String::from_utf8_lossy(text));
+            panic!(
+                "found {:?}\nwanted {:?}\n{cuts:?}\n{}",
+                names[0],
+                names[1],
+                String::from_utf8_lossy(text)
+            );
         }
     };
     check(&[text]);
@@ -269,7 +276,8 @@ fn only_enforcing_rules_hold_back() {
 fn what_is_held_is_bounded() {
     let engine = build(&RuleSet::builtin(), true);
     let bound = MAX_SPAN + 2 * 16_384;
-    let hostile = ["-----BEGIN PRIVATE KEY-----", "sk-ant-api03-", "eyJ", "a@", "a.", "4111 ", "://a:", "+1 2", "a"];
+    let hostile =
+        ["-----BEGIN PRIVATE KEY-----", "sk-ant-api03-", "eyJ", "a@", "a.", "4111 ", "://a:", "+1 2", "a"];
     for unit in hostile {
         let (mut scan, mut out) = (Scan::new(), Vec::new());
         let text = unit.repeat(200_000 / unit.len());
