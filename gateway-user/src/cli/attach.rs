@@ -3,6 +3,7 @@
 use std::{
     fs::OpenOptions,
     io::Write,
+    net::SocketAddrV4,
     os::{fd::AsRawFd, unix::process::ExitStatusExt},
     path::{Path, PathBuf},
     process::ExitStatus,
@@ -44,10 +45,11 @@ pub fn attach(common: &Common, steer: &SteerArgs, name: &str, create: bool) -> O
     let runtime = runtime(&config)?;
     let closed = config.fail == settings::Fail::Closed;
     let stopped = runtime.block_on(async {
-        let (app, listeners) = open(config, &path)?;
+        let (app, listeners, address) = open(config, &path)?;
         let doors = Doors { transparent: Some(listeners), ..Doors::default() };
         let mode = app.services.config.mode;
-        let ready = || ready(format_args!("attached to {}, mode {mode}", path.display()));
+        let ready =
+            || ready(format_args!("attached to {}, listening on {address}, mode {mode}", path.display()));
         let stopped = app::run(&app, doors, ready, std::future::pending()).await?;
         app.close()?;
         Ok::<_, Failure>(stopped)
@@ -81,7 +83,7 @@ fn check_rights() -> Result<(), Failure> {
 
 /// Binds the listeners (the ports the kernel already steers to, where a gateway was attached before), then opens
 /// the gateway, which steers last.
-fn open(config: Config, path: &Path) -> Result<(App, Listeners), Failure> {
+fn open(config: Config, path: &Path) -> Result<(App, Listeners, SocketAddrV4), Failure> {
     let before = Steer::pinned_listener(path).map(|(v4, _)| v4.port());
     let bound = match before.map(|port| listen::bind_loopback(Some(port))) {
         Some(Ok(bound)) => bound,
@@ -105,7 +107,7 @@ fn open(config: Config, path: &Path) -> Result<(App, Listeners), Failure> {
         known_hosts: app::known_hosts(&app::catalog(&config)?),
     };
     let app = App::open(config, &app_name(path), Some(&options))?;
-    Ok((app, bound.into_listeners()?))
+    Ok((app, bound.into_listeners()?, listen_v4))
 }
 
 /// The app's name: its cgroup's path below the mount.
@@ -174,7 +176,7 @@ pub fn run(common: &Common, steer: &SteerArgs, name: Option<String>, command: &[
 
 fn protected(config: Config, path: &Path, command: &[String]) -> Result<ExitStatus, Failure> {
     runtime(&config)?.block_on(async {
-        let (app, listeners) = open(config, path)?;
+        let (app, listeners, _) = open(config, path)?;
         let mut child = spawn(&app, path, command)?;
         let doors = Doors { transparent: Some(listeners), ..Doors::default() };
         let mut status = None;
