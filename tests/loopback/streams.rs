@@ -9,7 +9,7 @@ use gateway_tests::{PATIENCE, chat, provider};
 
 const PATH: &str = "/v1/chat/completions";
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_streams_stay_under_128_mb_and_end_with_their_clients() {
     raise_descriptor_limit();
     let provider = provider().await;
@@ -23,7 +23,8 @@ async fn a_thousand_streams_stay_under_128_mb_and_end_with_their_clients() {
                 .post(PATH, &chat(&format!("stream {index}"), "deltas=100000 pace_us=500000", true))
                 .await;
             while memchr::memmem::find_iter(connection.unread(), b"\"content\":\"").count() < 3 {
-                assert!(connection.more().await, "stream {index} ended");
+                let more = connection.more().await;
+                assert!(more, "stream {index} ended: {}", connection.unread().escape_ascii());
             }
             connection
         })

@@ -3,6 +3,7 @@
 use std::{
     fs::OpenOptions,
     io::Write,
+    net::SocketAddrV4,
     os::{fd::AsRawFd, unix::process::ExitStatusExt},
     path::{Path, PathBuf},
     process::ExitStatus,
@@ -39,14 +40,16 @@ const SIGNALLED: i32 = 128;
 /// Protects a cgroup until stopped.
 pub fn attach(common: &Common, steer: &SteerArgs, name: &str, create: bool) -> Outcome {
     let config = config::load(common, |overrides| config::steering(steer, overrides))?;
+    check_rights()?;
     let path = if create { cgroup::create(name)? } else { cgroup::resolve(name)? };
     let runtime = runtime(&config)?;
     let closed = config.fail == settings::Fail::Closed;
     let stopped = runtime.block_on(async {
-        let (app, listeners) = open(config, &path)?;
+        let (app, listeners, address) = open(config, &path)?;
         let doors = Doors { transparent: Some(listeners), ..Doors::default() };
         let mode = app.services.config.mode;
-        let ready = || ready(format_args!("attached to {}, mode {mode}", path.display()));
+        let ready =
+            || ready(format_args!("attached to {}, listening on {address}, mode {mode}", path.display()));
         let stopped = app::run(&app, doors, ready, std::future::pending()).await?;
         app.close()?;
         Ok::<_, Failure>(stopped)
@@ -65,14 +68,22 @@ pub fn attach(common: &Common, steer: &SteerArgs, name: &str, create: bool) -> O
     Ok(0)
 }
 
+/// Says everything that steering needs and is not there.
+fn check_rights() -> Result<(), Failure> {
+    let missing = preflight::missing();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let lines: Vec<String> = missing.iter().map(|missing| format!("\n  {missing}")).collect();
+    Err(Failure::unavailable(format!(
+        "this machine or user cannot steer connections:{}\nWithout it there are `gateway proxy` and HTTPS_PROXY.",
+        lines.concat()
+    )))
+}
+
 /// Binds the listeners (the ports the kernel already steers to, where a gateway was attached before), then opens
 /// the gateway, which steers last.
-fn open(config: Config, path: &Path) -> Result<(App, Listeners), Failure> {
-    let missing = preflight::missing();
-    if !missing.is_empty() {
-        let lines: Vec<String> = missing.iter().map(ToString::to_string).collect();
-        return Err(Failure::unavailable(lines.join("\n  ")));
-    }
+fn open(config: Config, path: &Path) -> Result<(App, Listeners, SocketAddrV4), Failure> {
     let before = Steer::pinned_listener(path).map(|(v4, _)| v4.port());
     let bound = match before.map(|port| listen::bind_loopback(Some(port))) {
         Some(Ok(bound)) => bound,
@@ -96,7 +107,7 @@ fn open(config: Config, path: &Path) -> Result<(App, Listeners), Failure> {
         known_hosts: app::known_hosts(&app::catalog(&config)?),
     };
     let app = App::open(config, &app_name(path), Some(&options))?;
-    Ok((app, bound.into_listeners()?))
+    Ok((app, bound.into_listeners()?, listen_v4))
 }
 
 /// The app's name: its cgroup's path below the mount.
@@ -150,6 +161,7 @@ pub fn run(common: &Common, steer: &SteerArgs, name: Option<String>, command: &[
     let config = config::load(common, |overrides| {
         config::steering(steer, overrides);
     })?;
+    check_rights()?;
     let name = name.unwrap_or_else(|| format!("gateway-run-{}", std::process::id()));
     let path = cgroup::create(&name)?;
     let outcome = protected(config, &path, command);
@@ -164,7 +176,7 @@ pub fn run(common: &Common, steer: &SteerArgs, name: Option<String>, command: &[
 
 fn protected(config: Config, path: &Path, command: &[String]) -> Result<ExitStatus, Failure> {
     runtime(&config)?.block_on(async {
-        let (app, listeners) = open(config, path)?;
+        let (app, listeners, _) = open(config, path)?;
         let mut child = spawn(&app, path, command)?;
         let doors = Doors { transparent: Some(listeners), ..Doors::default() };
         let mut status = None;

@@ -17,6 +17,7 @@ use super::gateway::{Gateway, Program};
 use super::stage::{Door, Stage};
 use super::watch::{Seen, watch};
 use crate::simulate::{Provider, ProviderOptions, sample_key};
+use crate::tls::Trust;
 
 /// Longest a call may take.
 const CALL: Duration = Duration::from_secs(20);
@@ -189,7 +190,7 @@ impl App<'_> {
         let base = self.base.clone().unwrap_or_else(|| format!("https://{host}/v1"));
         let feed = self.provider.feed();
         let cgroup = self.stage.cgroup()?;
-        let mut child = self.client.start(&call.arguments(&base), cgroup.as_deref(), &self.trust())?;
+        let mut child = self.client.start(&call.arguments(&base), cgroup.as_deref(), &self.trust()?)?;
         let lines = child.stdout.take().context("the client has no output")?;
         let seen = timeout(CALL, watch(call, feed, lines, columns, out))
             .await
@@ -203,10 +204,13 @@ impl App<'_> {
         Ok(seen)
     }
 
-    /// The variables that make the client trust the gateway's CA, as `gateway run` sets them.
-    fn trust(&self) -> Vec<(&'static str, OsString)> {
-        let bundle = self.stage.state().join("trust").join("bundle.pem");
-        ["SSL_CERT_FILE", "CURL_CA_BUNDLE"].map(|name| (name, bundle.clone().into())).into()
+    /// The variables that make the client trust the gateway's CA, as `gateway run` sets them; the reverse door
+    /// needs none.
+    fn trust(&self) -> anyhow::Result<Vec<(&'static str, OsString)>> {
+        match self.stage.door {
+            Door::Transparent { .. } => Ok(Trust::open(&self.stage.state())?.environment()),
+            Door::Reverse { .. } => Ok(Vec::new()),
+        }
     }
 }
 

@@ -48,10 +48,10 @@ impl Remembered {
         if cuts.len() >= MOST {
             cuts.retain(|_, cut| now.duration_since(cut.at) < KEPT);
         }
-        if cuts.len() >= MOST {
-            if let Some(oldest) = cuts.iter().min_by_key(|(_, cut)| cut.at).map(|(digest, _)| *digest) {
-                cuts.remove(&oldest);
-            }
+        if cuts.len() >= MOST
+            && let Some(oldest) = cuts.iter().min_by_key(|(_, cut)| cut.at).map(|(digest, _)| *digest)
+        {
+            cuts.remove(&oldest);
         }
         cuts.insert(request, Cut { reason, message: message.to_owned(), at: now });
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode, header};
+use http::{Request, StatusCode, header};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 
@@ -58,5 +58,5 @@ pub async fn carry(site: &Arc<Site>, mut flow: Flow, mut request: Request<Incomi
             Err(error) => flow.end(Verdict::Failed, Some(&format!("the upgrade broke off: {error}"))),
         }
     });
-    Ok(Response::from(reply.map(|_| ReplyBody::whole(Bytes::new()))))
+    Ok(reply.map(|_| ReplyBody::whole(Bytes::new())))
 }

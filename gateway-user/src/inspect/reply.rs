@@ -1,5 +1,10 @@
 //! Streamed replies: scanned channel by channel, released event by event behind the exact holdback.
 
+mod event;
+mod events;
+mod raw;
+mod track;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -7,8 +12,10 @@ use bytes::Bytes;
 use crate::inspect::request::Located;
 use crate::inspect::{Engine, RuleIndex};
 use crate::wire::Dialect;
-use crate::wire::dialects::{CutStyle, Reason};
-use crate::wire::event::Usage;
+use crate::wire::dialects::{CutStyle, Ending, Reason};
+use crate::wire::event::{Direction, Usage};
+use events::Events;
+use raw::Raw;
 
 /// How a stream is treated.
 #[derive(Clone, Copy, Debug)]
@@ -65,78 +72,163 @@ pub struct Released {
 }
 
 /// The machine behind which a streamed reply is released.
+///
+/// Events go out byte for byte as they came, as soon as no enforcing rule can reach into their text any more. Events
+/// that must wait do so in order. A redaction changes only the strings the value stands in: its mask takes the place
+/// of the value's first part, the other parts become empty. Text the provider signs is never changed: a redaction
+/// there stops the stream. Token probabilities of a changed delta become `null`, because they repeat it.
 pub struct ReplyStream {
     engine: Arc<Engine>,
     dialect: &'static dyn Dialect,
     options: ReplyOptions,
-    usage: Option<Usage>,
-    findings: Vec<Located>,
-    stop: Option<Stop>,
+    body: Body,
+}
+
+/// How the body is read.
+enum Body {
+    Events(Box<Events>),
+    Raw(Box<Raw>),
+    /// An event too large to be read came, and no rule enforces anything: what it was so far, and the rest as raw.
+    Rest(Box<Events>, Box<Raw>),
 }
 
 impl ReplyStream {
     /// A stream before its first byte.
     pub fn new(engine: Arc<Engine>, dialect: &'static dyn Dialect, options: ReplyOptions) -> ReplyStream {
-        ReplyStream { engine, dialect, options, usage: None, findings: Vec::new(), stop: None }
+        let body = if options.event_stream {
+            Body::Events(Box::new(Events::new(Arc::clone(&engine), dialect, options)))
+        } else {
+            Body::Raw(Box::new(Raw::new(Arc::clone(&engine), options)))
+        };
+        ReplyStream { engine, dialect, options, body }
     }
 
-    /// Takes the next bytes from upstream and appends what may go to the client. Check [`ReplyStream::stop`] afterwards.
+    /// Takes the next bytes from upstream and appends what may go to the client. Look at [`ReplyStream::stop`] afterwards;
+    /// once it is set, nothing more is taken or released.
     pub fn push(&mut self, chunk: Bytes, out: &mut Vec<Released>) {
-        let _ = (&self.engine, &self.options);
-        if self.stop.is_none() && !chunk.is_empty() {
-            out.push(Released { bytes: chunk, text_len: 0, deltas: 0 });
+        match &mut self.body {
+            Body::Events(events) => {
+                events.push(chunk, out);
+                if events.stop == Some(Stop::TooLong) && !enforces(&self.engine) {
+                    self.give_up_events(out);
+                }
+            }
+            Body::Raw(raw) | Body::Rest(_, raw) => raw.push(chunk, out),
         }
     }
 
     /// Upstream's body ended: what is still held is decided and released.
     pub fn finish(&mut self, out: &mut Vec<Released>) {
-        let _ = out;
+        match &mut self.body {
+            Body::Events(events) => events.finish(out),
+            Body::Raw(raw) | Body::Rest(_, raw) => raw.finish(out),
+        }
     }
 
     /// Ends the stream early: what is held is dropped, and the dialect's ending with `message` is appended. Returns
     /// whether the stream now ends as its client expects; if not, the connection must be broken off instead.
     pub fn cut(&mut self, reason: Reason, message: &str, out: &mut Vec<Released>) -> bool {
-        let _ = (reason, message, out, self.dialect);
-        false
+        let Body::Events(events) = &mut self.body else {
+            self.drop_held();
+            return false;
+        };
+        events.drop_held();
+        if events.sent.terminal {
+            return true;
+        }
+        let usage = events.usage.unwrap_or_default();
+        let ReplyOptions { cut: style, with_usage, .. } = self.options;
+        let ending = Ending { style, reason, message, usage, with_usage };
+        let bytes = self.dialect.ending(&events.sent, &ending);
+        if bytes.is_empty() {
+            return false;
+        }
+        events.sent.terminal = true;
+        out.push(Released { bytes: bytes.into(), text_len: 0, deltas: 0 });
+        true
     }
 
-    /// The provider stalls while something is held: releases the part of it that is decided, if there is any.
+    /// The provider stalls while something is held: releases the part of it that is decided, if there is any, as an
+    /// event of its own. The rest follows when it is decided.
     pub fn relax(&mut self, out: &mut Vec<Released>) {
-        let _ = out;
+        if let Body::Events(events) = &mut self.body {
+            events.relax(out);
+        }
     }
 
     /// Set once nothing more may be released; then only [`ReplyStream::cut`] is left.
     pub fn stop(&self) -> Option<Stop> {
-        self.stop
+        match &self.body {
+            Body::Events(events) => events.stop,
+            Body::Raw(raw) | Body::Rest(_, raw) => raw.stop,
+        }
     }
 
     /// What the provider has reported as used so far.
     pub fn usage(&self) -> Option<Usage> {
-        self.usage
+        self.events().and_then(|events| events.usage)
     }
 
     /// Name of the model, once it was said.
     pub fn model(&self) -> Option<&str> {
-        None
+        self.events().map(|events| events.sent.model.as_str()).filter(|name| !name.is_empty())
     }
 
     /// What was found so far; [`MOST_FINDINGS`](crate::inspect::request::MOST_FINDINGS) at most.
     pub fn findings(&self) -> &[Located] {
-        &self.findings
+        match &self.body {
+            Body::Events(events) => &events.findings,
+            Body::Raw(raw) | Body::Rest(_, raw) => &raw.findings,
+        }
     }
 
-    /// Bytes held back now.
+    /// Bytes held back now. An event whose end has not come is not counted.
     pub fn held(&self) -> usize {
-        0
+        match &self.body {
+            Body::Events(events) => events.held(),
+            Body::Raw(raw) | Body::Rest(_, raw) => raw.held(),
+        }
     }
 
     /// Whether the stream's last event has been released.
     pub fn is_complete(&self) -> bool {
-        false
+        self.events().is_some_and(|events| events.sent.terminal)
     }
 
     /// Whether the provider reported an error in the stream.
     pub fn has_error(&self) -> bool {
-        false
+        self.events().is_some_and(|events| events.error)
+    }
+
+    fn events(&self) -> Option<&Events> {
+        match &self.body {
+            Body::Events(events) | Body::Rest(events, _) => Some(events),
+            Body::Raw(_) => None,
+        }
+    }
+
+    fn drop_held(&mut self) {
+        if let Body::Raw(raw) | Body::Rest(_, raw) = &mut self.body {
+            raw.drop_held();
+        }
+    }
+
+    /// Reads the rest of an event stream as raw bytes.
+    fn give_up_events(&mut self, out: &mut Vec<Released>) {
+        let mut raw = Box::new(Raw::new(Arc::clone(&self.engine), self.options));
+        let placeholder = Body::Raw(Box::new(Raw::new(Arc::clone(&self.engine), self.options)));
+        let Body::Events(mut events) = std::mem::replace(&mut self.body, placeholder) else { return };
+        raw.findings.append(&mut events.findings);
+        raw.push(events.rest(), out);
+        self.body = Body::Rest(events, raw);
     }
 }
+
+/// Whether any rule may change or stop a reply.
+fn enforces(engine: &Engine) -> bool {
+    !engine.held_by(Direction::Reply).is_empty()
+}
+
+#[cfg(test)]
+#[path = "reply_tests.rs"]
+mod tests;

@@ -1,13 +1,17 @@
 //! Whole bodies: a request before a byte of it goes upstream, a reply that does not stream.
 
 mod document;
+mod string;
 
 use crate::inspect::{Action, Engine, Finding};
 use crate::wire::Dialect;
+use crate::wire::edit::Edit;
 use crate::wire::event::{Channel, Direction, Usage};
 use crate::wire::json::{JsonError, Span};
 use crate::wire::reading::Facts;
-use document::{Document, Edit};
+use document::Document;
+pub(super) use document::escaped_for;
+pub(super) use string::scan_string;
 
 /// Most findings kept for one body or stream; rules act on the others all the same.
 pub const MOST_FINDINGS: usize = 1024;

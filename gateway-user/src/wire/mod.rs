@@ -3,6 +3,7 @@
 //! Nothing here opens a socket, reads a clock or spawns: bytes in, meaning and spans out.
 
 pub mod dialects;
+pub mod edit;
 pub mod encoding;
 pub mod escape;
 pub mod event;
@@ -11,5 +12,6 @@ pub mod json;
 pub mod reading;
 pub mod shape;
 pub mod sse;
+pub mod unescape;
 
 pub use dialects::Dialect;

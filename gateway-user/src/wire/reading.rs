@@ -186,6 +186,9 @@ impl Reading {
             next = (shape.item(place), hash);
         }
         self.drop_payloads(0);
+        if let Some(block) = self.facts.block {
+            self.pieces.iter_mut().for_each(|piece| piece.channel.block = block);
+        }
         Ok(())
     }
 

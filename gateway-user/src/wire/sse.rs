@@ -2,6 +2,8 @@
 //!
 //! Source: HTML Standard, section 9.2. Lines end with LF, CRLF or CR; a blank line ends an event.
 
+use std::ops::Range;
+
 use bytes::{Bytes, BytesMut};
 use memchr::{memchr, memchr2};
 
@@ -15,64 +17,65 @@ pub const MAX_EVENT: usize = 1 << 20;
 #[error("server-sent event of more than {MAX_EVENT} bytes; it cannot be inspected as a whole")]
 pub struct TooLong;
 
-/// Cuts a stream into events. Feed chunks with [`Framer::push`], take events with [`Framer::next_event`] until there is none.
+/// Cuts a stream into events. Feed chunks with [`Framer::push`], take events with [`Framer::next_event`] until there
+/// is none, and only then push again.
 #[derive(Debug, Default)]
 pub struct Framer {
-    /// Bytes that are not yet cut, contiguous.
-    chunk: Bytes,
+    /// The bytes events are cut from, contiguous.
+    buffer: Bytes,
+    /// Where in `buffer` the next event starts.
+    at: usize,
     /// Start of an event whose end has not come.
     carry: BytesMut,
-    /// How far `carry` or `chunk` was searched for line ends without finding the event's end.
+    /// Start of the line that is being searched, and how far it was: both counted from the start of the event.
     line: usize,
     seen: usize,
 }
 
 impl Framer {
-    /// Takes the next bytes of the stream. Every event of the bytes before must have been taken.
+    /// Takes the next bytes of the stream.
     pub fn push(&mut self, chunk: Bytes) {
         if self.carry.is_empty() {
-            self.chunk = chunk;
+            (self.buffer, self.at) = (chunk, 0);
         } else {
             self.carry.extend_from_slice(&chunk);
         }
     }
 
-    /// The next whole event, its blank line included, as a slice of the chunk it came in where that is possible.
-    pub fn next_event(&mut self) -> Result<Option<Bytes>, TooLong> {
-        let whole = if self.carry.is_empty() {
-            event_end(&self.chunk, &mut self.line, &mut self.seen).map(|end| self.chunk.split_to(end))
-        } else {
-            let end = event_end(&self.carry, &mut self.line, &mut self.seen);
-            end.map(|end| {
-                // What follows the event is cut from the same buffer, so nothing is copied twice.
-                self.chunk = std::mem::take(&mut self.carry).freeze();
-                self.chunk.split_to(end)
-            })
-        };
-        match whole {
-            Some(event) if event.len() > MAX_EVENT => Err(TooLong),
-            Some(event) => {
-                (self.line, self.seen) = (0, 0);
-                Ok(Some(event))
-            }
-            None if self.chunk.len().max(self.carry.len()) > MAX_EVENT => Err(TooLong),
-            None => {
-                if !self.chunk.is_empty() {
-                    self.carry.extend_from_slice(&std::mem::take(&mut self.chunk));
-                }
-                Ok(None)
-            }
+    /// The next whole event, its blank line included: its place in [`Framer::buffer`].
+    pub fn next_event(&mut self) -> Result<Option<Range<usize>>, TooLong> {
+        let carried = !self.carry.is_empty();
+        let open = if carried { &self.carry[..] } else { &self.buffer[self.at..] };
+        let end = event_end(open, &mut self.line, &mut self.seen);
+        if end.unwrap_or(open.len()) > MAX_EVENT {
+            return Err(TooLong);
         }
+        let Some(end) = end else {
+            if !carried {
+                self.carry.extend_from_slice(&self.buffer[self.at..]);
+                self.at = self.buffer.len();
+            }
+            return Ok(None);
+        };
+        (self.line, self.seen) = (0, 0);
+        if carried {
+            (self.buffer, self.at) = (self.carry.split().freeze(), 0);
+        }
+        let start = self.at;
+        self.at += end;
+        Ok(Some(start..self.at))
     }
 
-    /// What is left at the end of the stream: an event without its blank line, or nothing.
+    /// The bytes that events were cut from since the last push; the same for all of them.
+    pub fn buffer(&self) -> &Bytes {
+        &self.buffer
+    }
+
+    /// Everything that was pushed and not cut: an event without its blank line, or nothing.
     pub fn rest(&mut self) -> Bytes {
         (self.line, self.seen) = (0, 0);
-        if self.carry.is_empty() {
-            std::mem::take(&mut self.chunk)
-        } else {
-            std::mem::take(&mut self.carry).freeze()
-        }
+        let at = std::mem::replace(&mut self.at, self.buffer.len());
+        if self.carry.is_empty() { self.buffer.slice(at..) } else { self.carry.split().freeze() }
     }
 }
 

@@ -1,21 +1,17 @@
 //! Judging one whole document: its strings decoded and scanned, its raw bytes edited.
 
+use std::collections::HashSet;
+
+use crate::inspect::request::string::scan_string;
 use crate::inspect::request::{Located, MOST_FINDINGS};
-use crate::inspect::{Action, Engine, Finding, Scan};
+use crate::inspect::{Action, Engine, Finding};
+use crate::wire::edit::{Edit, splice};
 use crate::wire::escape;
 use crate::wire::event::{Channel, Direction, Kind};
 use crate::wire::json::{JsonError, Span};
 use crate::wire::reading::{Form, Piece, Reach, Reading};
 use crate::wire::shape::Shape;
-
-/// Bytes of the document to be replaced.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Edit {
-    /// Which bytes.
-    pub span: Span,
-    /// What takes their place, escaped as that place needs.
-    pub text: String,
-}
+use crate::wire::unescape::Unescape;
 
 /// A judged document.
 pub struct Document {
@@ -54,12 +50,16 @@ impl Document {
             text: 0,
             broken,
         };
+        let mut changed = HashSet::new();
         for piece in &reading.pieces {
             let before = document.edits.len();
             judge.piece(piece, &mut document);
             if document.edits.len() > before {
-                document.blank_logprobs(&reading, piece.channel.choice);
+                changed.insert(piece.channel.choice);
             }
+        }
+        for &(span, _) in reading.logprobs.iter().filter(|(_, choice)| changed.contains(choice)) {
+            document.edits.push(Edit { span, text: "null".to_owned() });
         }
         document.reading = reading;
         document
@@ -70,28 +70,7 @@ impl Document {
         if self.edits.is_empty() || self.action == Action::Block {
             return None;
         }
-        let mut edits: Vec<&Edit> = self.edits.iter().collect();
-        edits.sort_by_key(|edit| edit.span.start);
-        let mut out = Vec::with_capacity(body.len() + 256);
-        let mut done = 0;
-        for edit in edits {
-            let (start, end) = (edit.span.start as usize, edit.span.end as usize);
-            if start >= done {
-                out.extend_from_slice(&body[done..start]);
-                out.extend_from_slice(edit.text.as_bytes());
-            }
-            done = done.max(end);
-        }
-        out.extend_from_slice(&body[done..]);
-        Some(out)
-    }
-
-    fn blank_logprobs(&mut self, reading: &Reading, choice: u16) {
-        for &(span, of) in reading.logprobs.iter().filter(|(_, of)| *of == choice) {
-            if of == choice && !self.edits.iter().any(|edit| edit.span == span) {
-                self.edits.push(Edit { span, text: "null".to_owned() });
-            }
-        }
+        Some(splice(body, &mut self.edits.clone()))
     }
 }
 
@@ -130,7 +109,22 @@ impl Judge<'_> {
             raw
         };
         document.text += text.len() as u64;
-        self.scan(piece, text);
+        let direction = if piece.signed { Direction::Reply } else { self.direction };
+        let json = piece.form == Form::Json;
+        scan_string(self.engine, direction, text, json, &mut self.inner, &mut self.found);
+        self.decoded = decoded;
+        if !self.found.is_empty() {
+            self.act(piece, raw, document);
+        }
+    }
+
+    /// Takes what was found in a piece into the document.
+    fn act(&mut self, piece: &Piece, raw: &[u8], document: &mut Document) {
+        let mut places = Unescape::default();
+        if piece.escaped {
+            self.decoded.clear();
+            places.push(raw, &mut self.decoded);
+        }
         for finding in self.found.drain(..) {
             let action =
                 if piece.signed && finding.action.enforces() { Action::Block } else { finding.action };
@@ -140,82 +134,33 @@ impl Judge<'_> {
                 document.findings.push(Located { channel: piece.channel, finding });
             }
             if action.enforces() {
-                document.edits.push(edit(self.engine, piece, raw, &finding));
+                let place = (places.source_start(finding.start), places.source_end(finding.end));
+                document.edits.push(edit(piece, place, &self.engine.rule(finding.rule).mask));
             }
-        }
-        self.decoded = decoded;
-    }
-
-    /// Finds what stands in `text`, also where its escapes are undone once more. Enforcing findings are left
-    /// disjoint and in order.
-    fn scan(&mut self, piece: &Piece, text: &[u8]) {
-        let direction = if piece.signed { Direction::Reply } else { self.direction };
-        if piece.form != Form::Json {
-            scan_whole(self.engine, direction, text, &mut self.found);
-        }
-        if memchr::memchr(b'\\', text).is_some() {
-            self.inner.clear();
-            escape::decode(text, &mut self.inner);
-            let from = self.found.len();
-            scan_whole(self.engine, direction, &self.inner, &mut self.found);
-            for finding in &mut self.found[from..] {
-                let (start, end) = escape::locate(text, finding.start as usize, finding.end as usize);
-                (finding.start, finding.end) = (start as u64, end as u64);
-            }
-            unite(&mut self.found);
-        } else if piece.form == Form::Json {
-            scan_whole(self.engine, direction, text, &mut self.found);
         }
     }
 }
 
-fn scan_whole(engine: &Engine, direction: Direction, text: &[u8], found: &mut Vec<Finding>) {
-    let mut scan = Scan::new();
-    scan.push(engine, direction, text, found);
-    scan.finish(engine, direction, found);
-}
-
-/// Joins findings that overlap, so that each byte has one mask and nothing is reported twice: enforcing ones whatever
-/// their rule, others with those of the same rule.
-fn unite(found: &mut Vec<Finding>) {
-    found.sort_by_key(|finding| (finding.start, std::cmp::Reverse(finding.end)));
-    let mut united: Vec<Finding> = Vec::with_capacity(found.len());
-    for finding in found.drain(..) {
-        let joins = |known: &&mut Finding| {
-            finding.start < known.end
-                && (finding.action.enforces() && known.action.enforces() || finding.rule == known.rule)
-        };
-        match united.iter_mut().rev().find(joins) {
-            Some(known) => {
-                if finding.action > known.action {
-                    (known.rule, known.action, known.digest) = (finding.rule, finding.action, finding.digest);
-                }
-                known.end = known.end.max(finding.end);
-            }
-            None => united.push(finding),
-        }
-    }
-    *found = united;
-}
-
-/// The replacement of what was found, in the raw document.
-fn edit(engine: &Engine, piece: &Piece, raw: &[u8], finding: &Finding) -> Edit {
-    let mask = &engine.rule(finding.rule).mask;
-    let (start, end) = (finding.start as usize, finding.end as usize);
-    let (start, end) = if piece.escaped { escape::locate(raw, start, end) } else { (start, end) };
+/// The replacement of the bytes `place` of a piece, in the raw document.
+fn edit(piece: &Piece, place: (u64, u64), mask: &str) -> Edit {
     let at = piece.span.start as usize;
-    let (span, text) = match piece.form {
+    let place = Span::new(at + place.0 as usize, at + place.1 as usize);
+    match piece.form {
         // A number with a part replaced is a string.
-        Form::Number => (piece.span, escape::quoted(mask)),
-        Form::Raw => (Span::new(at + start, at + end), mask.clone()),
-        Form::Text => (Span::new(at + start, at + end), inside(mask)),
-        Form::Json => (Span::new(at + start, at + end), inside(&inside(mask))),
-    };
-    Edit { span, text }
+        Form::Number => Edit { span: piece.span, text: escape::quoted(mask) },
+        form => Edit { span: place, text: escaped_for(form, mask) },
+    }
 }
 
-/// `text` as the inside of a JSON string.
-fn inside(text: &str) -> String {
-    let quoted = escape::quoted(text);
-    quoted[1..quoted.len() - 1].to_owned()
+/// A mask as it has to stand in text of this form.
+pub fn escaped_for(form: Form, mask: &str) -> String {
+    let inside = |text: &str| {
+        let quoted = escape::quoted(text);
+        quoted[1..quoted.len() - 1].to_owned()
+    };
+    match form {
+        Form::Raw | Form::Number => mask.to_owned(),
+        Form::Text => inside(mask),
+        Form::Json => inside(&inside(mask)),
+    }
 }

@@ -144,6 +144,9 @@ pub struct Marks {
 /// Most open content blocks that are remembered for closing.
 pub const MAX_OPEN_BLOCKS: usize = 64;
 
+/// Longest id or model name that is remembered, in bytes.
+const LONGEST_NAME: usize = 512;
+
 /// What of a stream has gone to the client: what an early ending has to close.
 #[derive(Clone, Debug, Default)]
 pub struct Sent {
@@ -170,10 +173,16 @@ pub struct Sent {
 }
 
 impl Sent {
+    /// Whether the answer's id is known.
+    pub fn is_named(&self) -> bool {
+        !self.id.is_empty()
+    }
+
     /// Learns the names of the answer from its first event.
     pub fn name(&mut self, event: &[u8], facts: &Facts) {
         let text = |span: Option<Span>| {
-            span.map(|span| String::from_utf8_lossy(span.of(event)).into_owned()).unwrap_or_default()
+            let name = span.filter(|span| span.len() <= LONGEST_NAME).map(|span| span.of(event));
+            name.map(|name| String::from_utf8_lossy(name).into_owned()).unwrap_or_default()
         };
         if self.id.is_empty() {
             self.id = text(facts.id);
