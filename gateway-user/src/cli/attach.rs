@@ -34,6 +34,9 @@ const DETACH_PATIENCE: Duration = Duration::from_secs(40);
 /// How often it looks.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
+/// How long killed processes may take to be gone.
+const KILL_PATIENCE: Duration = Duration::from_secs(5);
+
 /// Exit code of a command that a signal ended, as shells give it.
 const SIGNALLED: i32 = 128;
 
@@ -165,13 +168,34 @@ pub fn run(common: &Common, steer: &SteerArgs, name: Option<String>, command: &[
     let name = name.unwrap_or_else(|| format!("gateway-run-{}", std::process::id()));
     let path = cgroup::create(&name)?;
     let outcome = protected(config, &path, command);
-    // Whatever the command left running ends with its cgroup's protection, so it is ended first.
-    let cleared =
-        Steer::detach_cgroup(&path).map_err(Failure::from).and_then(|()| Ok(cgroup::remove(&path)?));
+    let cleared = clear(&path);
     let status = outcome?;
     cleared?;
     let code = status.code().unwrap_or_else(|| SIGNALLED + status.signal().unwrap_or(0));
     Ok(u8::try_from(code).unwrap_or(1))
+}
+
+/// Ends what the command left running, which would go on without protection, then takes the cgroup away.
+fn clear(path: &Path) -> Result<(), Failure> {
+    if cgroup::is_populated(path) {
+        let _ = writeln!(
+            std::io::stderr(),
+            "gateway: ending what the command left running in {}",
+            path.display()
+        );
+        cgroup::kill(path)?;
+        block_on(async {
+            let empty = async {
+                while cgroup::is_populated(path) {
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                }
+            };
+            // What cannot be killed within this keeps its cgroup, and the next line says so.
+            let _ = tokio::time::timeout(KILL_PATIENCE, empty).await;
+        })?;
+    }
+    Steer::detach_cgroup(path)?;
+    Ok(cgroup::remove(path)?)
 }
 
 fn protected(config: Config, path: &Path, command: &[String]) -> Result<ExitStatus, Failure> {
