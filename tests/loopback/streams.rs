@@ -9,7 +9,7 @@ use gateway_tests::{PATIENCE, chat, provider};
 
 const PATH: &str = "/v1/chat/completions";
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_streams_stay_under_128_mb_and_end_with_their_clients() {
     raise_descriptor_limit();
     let provider = provider().await;

@@ -8,14 +8,20 @@ use std::process::{Command, Stdio};
 
 /// Ids of the programs attached to a cgroup.
 fn programs(cgroup: &Path) -> Vec<String> {
-    let output = Command::new("bpftool").args(["cgroup", "show"]).arg(cgroup).output().expect("bpftool is installed");
+    let output =
+        Command::new("bpftool").args(["cgroup", "show"]).arg(cgroup).output().expect("bpftool is installed");
     let table = String::from_utf8(output.stdout).expect("text");
     let ids = table.lines().filter_map(|line| line.split_whitespace().next()?.parse::<u32>().ok());
     ids.map(|id| id.to_string()).collect()
 }
 
 fn is_loaded(program: &str) -> bool {
-    Command::new("bpftool").args(["prog", "show", "id", program]).output().expect("bpftool runs").status.success()
+    Command::new("bpftool")
+        .args(["prog", "show", "id", program])
+        .output()
+        .expect("bpftool runs")
+        .status
+        .success()
 }
 
 #[test]

@@ -33,7 +33,8 @@ impl World {
         ip("link set lo up");
         ip(&format!("address add {}/32 dev lo", PROVIDER[0]));
         ip(&format!("address add {}/128 dev lo nodad", PROVIDER[1]));
-        let cgroup = cgroup::create(&format!("gateway-test-{}-{name}", std::process::id())).expect("a cgroup");
+        let cgroup =
+            cgroup::create(&format!("gateway-test-{}-{name}", std::process::id())).expect("a cgroup");
         let world = World { cgroup, reached: Arc::new(AtomicUsize::new(0)) };
         for (address, port) in PROVIDER.into_iter().flat_map(|address| [(address, 443), (address, 8080)]) {
             world.provide(SocketAddr::new(address.parse().expect("an address"), port));
@@ -186,7 +187,8 @@ pub fn probe(arguments: &[&str]) -> Command {
 
 /// Puts a command into a cgroup before it starts.
 pub fn inside(cgroup: &Path, mut command: Command) -> Command {
-    let members = File::options().write(true).open(cgroup.join("cgroup.procs")).expect("the cgroup's members");
+    let members =
+        File::options().write(true).open(cgroup.join("cgroup.procs")).expect("the cgroup's members");
     // SAFETY: one write(2) between fork and exec, to a descriptor the closure owns; no allocation.
     unsafe {
         command.pre_exec(move || match libc::write(members.as_raw_fd(), b"0".as_ptr().cast(), 1) {

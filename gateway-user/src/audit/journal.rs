@@ -144,6 +144,11 @@ impl Writer {
         let written = self.persist(|writer| writer.store.write(batch.clone()));
         if written {
             self.head = head;
+        } else {
+            tracing::error!(
+                records = records.len(),
+                "audit records are lost: the store took none while closing"
+            );
         }
         written
     }
@@ -157,7 +162,7 @@ impl Writer {
             if last_tries >= LAST_TRIES {
                 return false;
             }
-            thread::sleep(RETRY_AFTER);
+            thread::park_timeout(RETRY_AFTER);
         }
         true
     }
