@@ -19,7 +19,13 @@ impl Resolver {
         std::fs::write(folder.path().join("resolv.conf"), "nameserver 127.0.0.1\noptions timeout:2\n")
             .expect("written");
         let process = Command::new("dnsmasq")
-            .args(["--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--user=root"])
+            .args([
+                "--keep-in-foreground",
+                "--conf-file=/dev/null",
+                "--no-resolv",
+                "--no-hosts",
+                "--user=root",
+            ])
             .args(["--listen-address=127.0.0.1", "--bind-interfaces", "--pid-file="])
             .args(records)
             .stderr(Stdio::null())
@@ -75,7 +81,8 @@ fn check(name: &str, records: &[&str], cases: &[(&str, &str)]) {
 
 #[test]
 fn a_known_name_is_steered_at_its_first_connection() {
-    let records = ["--host-record=api.known.example,198.51.100.7", "--host-record=other.example,198.51.100.7"];
+    let records =
+        ["--host-record=api.known.example,198.51.100.7", "--host-record=other.example,198.51.100.7"];
     check("dns-exact", &records, &[("other.example", "provider"), ("api.known.example", "gateway")]);
 }
 
@@ -93,11 +100,17 @@ fn names_that_only_look_alike_are_not_known() {
 
 #[test]
 fn a_pattern_covers_every_name_below_it() {
-    let records = ["--host-record=a.deep.known.example,198.51.100.7", "--host-record=a.b.deep.known.example,2001:db8::7"];
+    let records = [
+        "--host-record=a.deep.known.example,198.51.100.7",
+        "--host-record=a.b.deep.known.example,2001:db8::7",
+    ];
     check(
         "dns-suffix",
         &records,
-        &[("a.deep.known.example", "gateway 198.51.100.7"), ("a.b.deep.known.example", "gateway [2001:db8::7]")],
+        &[
+            ("a.deep.known.example", "gateway 198.51.100.7"),
+            ("a.b.deep.known.example", "gateway [2001:db8::7]"),
+        ],
     );
 }
 
@@ -115,7 +128,10 @@ fn aliases_lead_to_the_name_asked_for() {
 fn an_answer_too_long_for_udp_is_learned_over_tcp() {
     let records: Vec<String> = (0..20)
         .map(|number| format!("--host-record=api.known.example,2001:db8:0:{number}::7"))
-        .chain(["--host-record=api.known.example,198.51.100.7".to_owned(), "--edns-packet-max=512".to_owned()])
+        .chain([
+            "--host-record=api.known.example,198.51.100.7".to_owned(),
+            "--edns-packet-max=512".to_owned(),
+        ])
         .collect();
     let records: Vec<&str> = records.iter().map(String::as_str).collect();
     let world = World::new("dns-tcp");

@@ -8,14 +8,20 @@ use std::process::{Command, Stdio};
 
 /// Ids of the programs attached to a cgroup.
 fn programs(cgroup: &Path) -> Vec<String> {
-    let output = Command::new("bpftool").args(["cgroup", "show"]).arg(cgroup).output().expect("bpftool is installed");
+    let output =
+        Command::new("bpftool").args(["cgroup", "show"]).arg(cgroup).output().expect("bpftool is installed");
     let table = String::from_utf8(output.stdout).expect("text");
     let ids = table.lines().filter_map(|line| line.split_whitespace().next()?.parse::<u32>().ok());
     ids.map(|id| id.to_string()).collect()
 }
 
 fn is_loaded(program: &str) -> bool {
-    Command::new("bpftool").args(["prog", "show", "id", program]).output().expect("bpftool runs").status.success()
+    Command::new("bpftool")
+        .args(["prog", "show", "id", program])
+        .output()
+        .expect("bpftool runs")
+        .status
+        .success()
 }
 
 #[test]
@@ -109,6 +115,20 @@ fn programs_of_another_build_are_replaced() {
     let new = programs(&world.cgroup);
     assert_eq!(new.len(), 8);
     assert!(!new.iter().any(|program| old.contains(program)));
+    assert!(world.app("plain", &at(PROVIDER[0], 443)).contains("said=gateway"));
+    assert!(gateway.next().is_some());
+}
+
+#[test]
+fn a_replacement_cut_short_stays_closed_and_is_finished() {
+    let world = World::new("cut");
+    world.owner("tls", "closed").kill();
+    let home = pins(&world.cgroup).expect("pins");
+    // As a gateway leaves it that dies after the old pins are gone and before the new ones have their name.
+    fs::rename(home.join("current"), home.join("next")).expect("renamed");
+    assert_eq!(world.app("plain", &at(PROVIDER[0], 443)), "error ECONNREFUSED");
+    let gateway = world.gateway(|_| {});
+    assert_eq!(programs(&world.cgroup).len(), 8);
     assert!(world.app("plain", &at(PROVIDER[0], 443)).contains("said=gateway"));
     assert!(gateway.next().is_some());
 }

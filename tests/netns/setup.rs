@@ -43,5 +43,8 @@ fn a_second_gateway() {
     let bound = listen::bind_loopback(None).expect("a port");
     let error = Steer::attach(&world.options(&bound)).err().expect("refused");
     assert!(matches!(error, SteerError::InUse(_)), "{error}");
-    assert_eq!(Steer::pinned_listener(&world.cgroup).map(|(v4, _)| v4.port().to_string()).as_deref(), first.said.split(' ').nth(1));
+    assert_eq!(
+        Steer::pinned_listener(&world.cgroup).map(|(v4, _)| v4.port().to_string()).as_deref(),
+        first.said.split(' ').nth(1)
+    );
 }

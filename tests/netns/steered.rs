@@ -15,11 +15,15 @@ fn check(name: &str, ways: &[&str]) {
     for way in ways {
         for destination in destinations() {
             let said = world.app(way, &destination);
-            let captured = gateway.next().unwrap_or_else(|| panic!("{way} {destination}: nothing was captured"));
+            let captured =
+                gateway.next().unwrap_or_else(|| panic!("{way} {destination}: nothing was captured"));
             let original = captured.original;
             assert_eq!(said, format!("ok peer={destination} said=gateway {original}"), "{way}");
-            assert_eq!(original.ip(), destination.parse::<std::net::SocketAddr>().expect("valid").ip().to_canonical());
-            assert_eq!(captured.who.comm, if *way == "resolve" { "" } else { "netns-probe" }, "{way}");
+            assert_eq!(
+                original.ip(),
+                destination.parse::<std::net::SocketAddr>().expect("valid").ip().to_canonical()
+            );
+            assert_eq!(captured.who.comm, "netns-probe", "{way}");
             assert_eq!(captured.who.cgroup, cgroup::id(&world.cgroup).expect("an id"), "{way}");
             assert_eq!(captured.who.uid, if *way == "setuid" { 65_534 } else { 0 }, "{way}");
             assert_ne!(captured.who.pid, 0, "{way}");

@@ -89,7 +89,9 @@ fn load(to: SocketAddr) -> ExitCode {
 }
 
 fn name_of(error: &io::Error) -> String {
-    error.raw_os_error().map_or_else(|| error.to_string(), |code| format!("{:?}", nix::errno::Errno::from_raw(code)))
+    error
+        .raw_os_error()
+        .map_or_else(|| error.to_string(), |code| format!("{:?}", nix::errno::Errno::from_raw(code)))
 }
 
 fn address(text: &str) -> SocketAddr {

@@ -116,7 +116,8 @@ fn stream(to: SocketAddr, flags: SockFlag, protocol: Option<libc::c_int>) -> io:
     };
     // SAFETY: plain integers; a good descriptor is owned by nobody else.
     unsafe {
-        let descriptor = libc::socket(family as libc::c_int, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, protocol);
+        let descriptor =
+            libc::socket(family as libc::c_int, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, protocol);
         if descriptor < 0 { Err(io::Error::last_os_error()) } else { Ok(OwnedFd::from_raw_fd(descriptor)) }
     }
 }

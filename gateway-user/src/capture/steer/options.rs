@@ -3,7 +3,8 @@
 use super::SteerError;
 use super::maps::Maps;
 use gateway_ebpf::{
-    Endpoint, FAIL_CLOSED, FAIL_OPEN, Ip, Listener, MAX_HOSTS, MAX_PORTS, Name, SCOPE_KNOWN, SCOPE_TLS, Settings,
+    Endpoint, FAIL_CLOSED, FAIL_OPEN, Ip, Listener, MAX_HOSTS, MAX_PORTS, Name, SCOPE_KNOWN, SCOPE_TLS,
+    Settings,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
