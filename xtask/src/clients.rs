@@ -24,7 +24,12 @@ pub fn install(dir: &Path) -> anyhow::Result<()> {
     std::fs::write(dir.join("requirements.txt"), PYTHON)?;
     std::fs::write(dir.join("package.json"), NODE)?;
     step(dir, "python3", &["-m", "venv", "python"], "apt-get install python3-venv")?;
-    step(dir, "python/bin/pip", &["install", "--quiet", "-r", "requirements.txt"], "check pip's index settings")?;
+    step(
+        dir,
+        "python/bin/pip",
+        &["install", "--quiet", "-r", "requirements.txt"],
+        "check pip's index settings",
+    )?;
     let npm = ["install", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
     step(dir, "npm", &npm, "apt-get install nodejs npm (Node 20 or newer)")?;
     std::fs::write(stamp, wanted)?;

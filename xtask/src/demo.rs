@@ -6,7 +6,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::install;
+use crate::{install, run};
 
 /// Builds the release and becomes `gateway demo`; returns only when that fails.
 pub fn run(root: &Path, arguments: &[String]) -> Result<ExitCode> {
@@ -17,7 +17,7 @@ pub fn run(root: &Path, arguments: &[String]) -> Result<ExitCode> {
         .status()
         .context("cannot start cargo: install Rust with rustup, or from your distribution")?;
     ensure!(built.success(), "the release did not build: cargo says why above");
-    let gateway = root.join("target/release/gateway");
+    let gateway = run::target(root).join("release/gateway");
     if !install::is_root() {
         eprintln!("not root, so the demo uses the reverse-proxy door; for the kernel's part run");
         eprintln!("    sudo {} demo\n", gateway.display());

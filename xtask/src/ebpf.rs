@@ -166,7 +166,7 @@ fn line(name: &str, file: &Path) -> Result<String> {
 
 /// FNV-1a, 64 bits: it finds a forgotten rebuild; it is no defence against a forger, who can rewrite the stamp.
 fn digest(bytes: &[u8]) -> u64 {
-    bytes
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
 }

@@ -16,11 +16,13 @@ pub struct Package {
 enum Sign {
     /// A program on the path.
     Program(&'static str),
+    /// A module that the system's Python can import.
+    PythonModule(&'static str),
     /// The package database only.
     Database,
 }
 
-use Sign::{Database, Program};
+use Sign::{Database, Program, PythonModule};
 
 /// For every stage that talks over a network.
 pub const NETWORK: &[Package] = &[
@@ -28,6 +30,35 @@ pub const NETWORK: &[Package] = &[
     Package { name: "curl", shown_by: Program("curl") },
     Package { name: "openssl", shown_by: Program("openssl") },
     Package { name: "procps", shown_by: Program("ps") },
+];
+
+/// For the kernel tests: namespaces, a real DNS server, a look at what is attached.
+pub const KERNEL: &[Package] = &[
+    Package { name: "bpftool", shown_by: Program("bpftool") },
+    Package { name: "dnsmasq-base", shown_by: Program("dnsmasq") },
+    Package { name: "iproute2", shown_by: Program("ip") },
+    Package { name: "python3", shown_by: Program("python3") },
+];
+
+/// For the client tests: the languages of the SDKs.
+pub const CLIENTS: &[Package] = &[
+    Package { name: "nodejs", shown_by: Program("node") },
+    Package { name: "npm", shown_by: Program("npm") },
+    Package { name: "python3", shown_by: Program("python3") },
+    Package { name: "python3-venv", shown_by: PythonModule("ensurepip") },
+];
+
+/// For the bench: the proxy it compares with.
+pub const BENCH: &[Package] = &[Package { name: "nginx-light", shown_by: Program("nginx") }];
+
+/// For building the kernel programs: a compiler with a ready-made `core` for BPF, and the linker's LLVM.
+pub const BPF_TOOLCHAIN: &[Package] = &[
+    Package { name: "libpolly-22-dev", shown_by: Database },
+    Package { name: "libstd-rust-web-dev-bpf", shown_by: Database },
+    Package { name: "libzstd-dev", shown_by: Database },
+    Package { name: "llvm-22-dev", shown_by: Database },
+    Package { name: "rustc-web", shown_by: Database },
+    Package { name: "zlib1g-dev", shown_by: Database },
 ];
 
 /// Installs those of `packages` that are missing, without starting a service.
@@ -56,6 +87,32 @@ pub fn packages<'a>(packages: impl IntoIterator<Item = &'a Package>) -> Result<(
         .and_then(|()| apt_get(&[&["install", "--yes", "--no-install-recommends"], &missing[..]].concat()));
     deny_start.remove()?;
     result
+}
+
+/// Whether `packages` are there, or this machine's distribution has them.
+pub fn available(packages: &[Package]) -> bool {
+    if packages.iter().all(Package::present) {
+        return true;
+    }
+    // On a fresh machine the lists are empty; without a network they stay as they are.
+    if is_root() && apt_get(&["update"]).is_err() {
+        println!("the package lists could not be renewed");
+    }
+    packages.iter().all(|package| {
+        let policy = Command::new("apt-cache").args(["policy", package.name]).output();
+        let candidate = |text: &str| text.contains("Candidate:") && !text.contains("Candidate: (none)");
+        package.present() || policy.is_ok_and(|answer| candidate(&String::from_utf8_lossy(&answer.stdout)))
+    })
+}
+
+/// Adds a component of the Rust toolchain, such as clippy, when its cargo `command` does not run.
+pub fn component(component: &str, command: &str) -> Result<()> {
+    if succeeds(Command::new("cargo").args([command, "--version"])) {
+        return Ok(());
+    }
+    let added = succeeds(Command::new("rustup").args(["component", "add", component]));
+    ensure!(added, "cargo {command} is missing; run: rustup component add {component}");
+    Ok(())
 }
 
 /// Installs a cargo subcommand from its registry, locked, when it is missing.
@@ -88,6 +145,9 @@ impl Package {
     fn present(&self) -> bool {
         match self.shown_by {
             Program(program) => on_path(program),
+            PythonModule(module) => {
+                succeeds(Command::new("python3").args(["-c", &format!("import {module}")]))
+            }
             Database => {
                 let mut query = Command::new("dpkg-query");
                 query.args(["--show", "--showformat=${db:Status-Status}", self.name]);
@@ -95,6 +155,10 @@ impl Package {
             }
         }
     }
+}
+
+fn succeeds(command: &mut Command) -> bool {
+    command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
 fn apt_get(arguments: &[&str]) -> Result<()> {

@@ -1,7 +1,11 @@
 //! The project's own commands, run as `cargo xtask COMMAND`.
 
+mod bench;
+mod clients;
 mod demo;
+mod ebpf;
 mod install;
+mod readme;
 mod run;
 mod stages;
 mod suite;
@@ -27,6 +31,12 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Measure the gateway beside a direct call, a byte-copying TLS relay and nginx, in one run; print the ratios.
+    Bench {
+        /// `--quick`, `--json FILE`, `--rounds N`, `--seconds S`, `--only ROW`, `--check`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Build a release and show the gateway at work, without an API key and without a network.
     ///
     /// As root the kernel steers an unmodified client; otherwise the same runs through the reverse-proxy door.
@@ -34,6 +44,15 @@ enum Task {
         /// Passed on to `gateway demo`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
+    },
+    /// Build the kernel programs from source, and stamp the object that is committed.
+    ///
+    /// Needs a compiler with `core` for BPF, and bpf-linker, which is installed when it is missing. Building the gateway
+    /// itself needs neither: it takes the committed object.
+    Ebpf {
+        /// Build nothing: fail when the committed object does not belong to its sources.
+        #[arg(long)]
+        check: bool,
     },
     /// Install what the tests need, run every stage, end with `N passed, N failed`.
     Test(suite::Options),
@@ -54,7 +73,15 @@ fn main() -> ExitCode {
 fn dispatch(task: Task) -> Result<ExitCode> {
     let root = root()?;
     match task {
+        Task::Bench { arguments } => {
+            install::packages(install::BENCH)?;
+            bench::run(&arguments).map(|()| ExitCode::SUCCESS)
+        }
         Task::Demo { arguments } => demo::run(&root, &arguments),
+        Task::Ebpf { check } => {
+            let arguments: &[String] = if check { &["--check".to_owned()] } else { &[] };
+            ebpf::run(arguments).map(|()| ExitCode::SUCCESS)
+        }
         Task::Test(options) => suite::run(&root, &options),
         Task::Tidy => {
             let complaints = tidy::run(&root)?;

@@ -1,8 +1,8 @@
 //! Starting another program and keeping what it prints.
 
 use std::fs::{self, File};
-use std::io::IsTerminal;
-use std::path::Path;
+use std::io::{IsTerminal, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -16,7 +16,13 @@ pub struct Outcome {
     pub text: String,
 }
 
-/// Runs `command`, keeping its output in the file `log` and returning it.
+/// Where cargo puts what it builds.
+pub fn target(root: &Path) -> PathBuf {
+    let chosen = std::env::var_os("CARGO_TARGET_DIR").and_then(|folder| std::path::absolute(folder).ok());
+    chosen.unwrap_or_else(|| root.join("target"))
+}
+
+/// Runs `command`, adding its output to the file `log` and returning it.
 ///
 /// A file and not a pipe: a process that a test left behind would hold a pipe open, and this command with it.
 /// Without a terminal the program is ended after `limit`, so that a hang still leaves a report.
@@ -24,13 +30,22 @@ pub fn logged(command: &mut Command, log: &Path, limit: Duration) -> Result<Outc
     if let Some(folder) = log.parent() {
         fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     }
-    let out = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
+    let mut out = File::options()
+        .create(true)
+        .append(true)
+        .open(log)
+        .with_context(|| format!("cannot write {}", log.display()))?;
+    let start = out.seek(SeekFrom::End(0))?;
     let mut limited = bounded(command, limit);
     limited.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(out);
     let status = limited.status().with_context(|| {
         format!("cannot start {}: is it installed?", command.get_program().to_string_lossy())
     })?;
-    let mut text = String::from_utf8_lossy(&fs::read(log)?).into_owned();
+    let mut printed = Vec::new();
+    let mut log = File::open(log)?;
+    log.seek(SeekFrom::Start(start))?;
+    log.read_to_end(&mut printed)?;
+    let mut text = String::from_utf8_lossy(&printed).into_owned();
     if status.code() == Some(124) {
         text.push_str(&format!("\nended after {} s without a result\n", limit.as_secs()));
     }

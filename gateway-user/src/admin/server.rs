@@ -28,10 +28,10 @@ pub type Reply = Option<serde_json::Value>;
 ///
 /// # Errors
 /// When the socket cannot be made.
-pub fn serve(
+pub fn serve<F: Fn(Ask) -> Reply + Send + Sync + 'static>(
     state: &Path,
-    answer: impl Fn(Ask) -> Reply + Send + Sync + 'static,
-) -> io::Result<impl Future<Output = ()>> {
+    answer: F,
+) -> io::Result<impl Future<Output = ()> + use<F>> {
     let path = super::socket(state);
     match fs::remove_file(&path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

@@ -9,6 +9,8 @@ mod journal;
 mod query;
 mod queue;
 mod record;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 pub use self::chain::{Digest, Head, Sealed, head};

@@ -1,6 +1,6 @@
 //! The command line: every command, flag and its help text.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -137,7 +137,7 @@ pub enum Command {
     Proxy {
         /// Address to listen on [default: 127.0.0.1:8000].
         #[arg(long, value_name = "ADDRESS")]
-        listen: Option<SocketAddr>,
+        listen: Option<String>,
         /// Base URL of the provider requests are sent to [default: https://api.openai.com/v1].
         #[arg(long, value_name = "URL")]
         upstream: Option<String>,
@@ -175,25 +175,14 @@ pub enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
-    /// Print the version and what the kernel object was built from.
+    /// Print the version.
     Version,
-    /// Serve the simulated provider of the demo (used by `gateway demo`).
+    /// A plain streaming client for the demo, where neither python3 nor curl is present.
     #[command(hide = true)]
-    SimulatedProvider(SimulatedArgs),
-}
-
-/// Flags of the simulated provider.
-#[derive(Debug, Args)]
-pub struct SimulatedArgs {
-    /// TLS address.
-    #[arg(long)]
-    pub https: SocketAddr,
-    /// Plain address.
-    #[arg(long)]
-    pub http: SocketAddr,
-    /// Where its root certificate is written.
-    #[arg(long)]
-    pub root: PathBuf,
+    DemoClient {
+        /// URL, body, then headers as `name: value`.
+        arguments: Vec<String>,
+    },
 }
 
 /// What `gateway trust` can do.

@@ -1,5 +1,7 @@
 //! The table of configuration keys: for each its name, what it means, how it is read and how it is shown.
 
+use std::path::{Path, PathBuf};
+
 use super::read::{self, Read};
 use super::values::dollars;
 use super::{Config, node::Node};
@@ -51,7 +53,7 @@ keys! {
     "upstream": "URLs the reverse proxy sends requests to, the preferred one first",
         upstream = |node: &_| read::list(node, read::upstream), join;
     "upstream_ca": "PEM file of more roots that upstreams may chain to",
-        upstream_ca = |node: &_| read::file(node).map(Some), |path: &Option<_>| path.as_ref().map_or("none".to_owned(), shown);
+        upstream_ca = |node: &_| read::file(node).map(Some), |path: &Option<PathBuf>| path.as_deref().map_or("none".to_owned(), shown);
     "state": "folder of keys, records and the ledger",
         state = read::path, shown;
     "fail": "closed refuses steered connections while the gateway is down, open lets them pass; closed in strict mode, open in warn mode",
@@ -119,12 +121,12 @@ fn join<T: ToString>(values: &[T]) -> String {
     }
 }
 
-fn shown(path: &std::path::PathBuf) -> String {
+fn shown(path: &Path) -> String {
     path.display().to_string()
 }
 
-fn join_paths(paths: &[std::path::PathBuf]) -> String {
-    join(&paths.iter().map(shown).collect::<Vec<_>>())
+fn join_paths(paths: &[PathBuf]) -> String {
+    join(&paths.iter().map(|path| shown(path)).collect::<Vec<_>>())
 }
 
 fn whole_seconds(duration: &std::time::Duration) -> String {

@@ -1,10 +1,8 @@
 //! The body of a reply on its way to the client: whole, inspected as it streams, or passed through and counted.
 
 use std::{
-    collections::VecDeque,
     pin::Pin,
     task::{Context, Poll},
-    time::Instant,
 };
 
 use bytes::Bytes;

@@ -49,7 +49,12 @@ pub fn decide(
         // Bytes we cannot read, on their way to a place we must not let anything through to uninspected.
         Opening::Malformed(why) => return blind(mode, destination, known || tunnelled.is_some(), why),
         Opening::NotTls => {
-            return blind(mode, destination, known || tunnelled.is_some(), "an LLM host is spoken to without TLS");
+            return blind(
+                mode,
+                destination,
+                known || tunnelled.is_some(),
+                "an LLM host is spoken to without TLS",
+            );
         }
     };
     let name = hello.server_name.as_deref().or(tunnelled);
@@ -61,7 +66,8 @@ pub fn decide(
         Some(_) if hello.encrypted_client_hello => "the server's name is encrypted (ECH)",
         Some(_) => "the server's name is not that of the LLM host it was opened to",
     };
-    let said = Destination { name: hello.server_name.clone().or(destination.name.clone()), ..destination.clone() };
+    let said =
+        Destination { name: hello.server_name.clone().or(destination.name.clone()), ..destination.clone() };
     // Known addresses of CDN-hosted names are shared with other names, so another name there is no sign of hiding.
     let hidden = hello.server_name.is_none() || hello.encrypted_client_hello;
     blind(mode, &said, tunnelled.is_some() || (known && hidden), why)

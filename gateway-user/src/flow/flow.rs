@@ -5,16 +5,16 @@
 
 use std::{sync::Arc, time::Instant};
 
-use http::Request;
+use http::{Request, StatusCode};
 use jiff::Timestamp;
 
 use super::{path::Origin, services::Services, site::Site};
 use crate::{
-    audit::{Digest, Finding as Found, FlowId, Principal as Recorded, Record, Verdict},
+    audit::{Finding as Found, FlowId, Principal as Recorded, Record, Verdict},
     capture::Door,
-    inspect::{Action, Finding},
+    inspect::{Action, request::Located},
     ledger::{Refused, Reservation, ScopeName, Settle, estimate::Running},
-    wire::event::{Direction, Kind, Usage},
+    wire::event::{Direction, Usage},
 };
 
 /// Findings kept in one record; more of them are counted with the last.
@@ -34,6 +34,8 @@ struct Open {
     counted: Running,
     usage: Option<Usage>,
     complete: bool,
+    /// Upstream gave an answer that it will bill.
+    billed: bool,
 }
 
 impl Flow {
@@ -79,13 +81,20 @@ impl Flow {
             counted: Running::default(),
             usage: None,
             complete: false,
+            billed: false,
         };
+        services.running.begin();
         Flow { services: Arc::clone(services), open: Some(Box::new(open)) }
     }
 
     /// The flow's id, as it will be recorded.
     pub fn id(&self) -> String {
         self.open.as_ref().map(|open| open.record.id.to_string()).unwrap_or_default()
+    }
+
+    /// The digest of the credential it showed.
+    pub fn key(&self) -> Option<&str> {
+        self.open.as_ref()?.record.principal.key.as_deref()
     }
 
     /// Changes what will be recorded.
@@ -144,6 +153,14 @@ impl Flow {
         }
     }
 
+    /// Upstream has answered with this status.
+    pub fn answered(&mut self, status: StatusCode) {
+        self.with(|open| {
+            open.record.status = status.as_u16();
+            open.billed = status.is_success();
+        });
+    }
+
     /// What the provider reported, and whether its reply came to its end.
     pub fn usage(&mut self, usage: Option<Usage>, complete: bool) {
         self.with(|open| {
@@ -153,10 +170,10 @@ impl Flow {
     }
 
     /// Takes findings into the record and the counters.
-    pub fn found(&mut self, direction: Direction, kind: Kind, findings: &[Finding]) {
+    pub fn found(&mut self, direction: Direction, findings: &[Located]) {
         let services = Arc::clone(&self.services);
         self.with(|open| {
-            for finding in findings {
+            for Located { channel, finding } in findings {
                 let (counter, verdict) = match finding.action {
                     Action::Allow => continue,
                     Action::Warn => (&services.counters.findings_warned, Verdict::Warned),
@@ -168,7 +185,7 @@ impl Flow {
                 let found = Found {
                     rule: services.engine.rule(finding.rule).id.clone(),
                     direction,
-                    kind,
+                    kind: channel.kind,
                     action: finding.action,
                     count: 1,
                     digest: finding.digest_hex(),
@@ -179,8 +196,8 @@ impl Flow {
     }
 
     /// Ends the flow: settles what it reserved and records it. `verdict` [`Verdict::Allowed`] stands for whatever its
-    /// findings came to.
-    pub fn end(mut self, verdict: Verdict, reason: Option<&str>) {
+    /// findings came to. Later calls do nothing.
+    pub fn end(&mut self, verdict: Verdict, reason: Option<&str>) {
         if let Some(open) = self.open.take() {
             close(&self.services, open, verdict, reason);
         }
@@ -198,7 +215,12 @@ impl Drop for Flow {
     /// nor fails.
     fn drop(&mut self) {
         if let Some(open) = self.open.take() {
-            close(&self.services, open, Verdict::Failed, Some("the client went away before the reply was complete"));
+            close(
+                &self.services,
+                open,
+                Verdict::Failed,
+                Some("the client went away before the reply was complete"),
+            );
         }
     }
 }
@@ -212,9 +234,8 @@ fn close(services: &Services, mut open: Box<Open>, verdict: Verdict, reason: Opt
         record.reason = reason.to_owned();
     }
     if let Some(reservation) = open.reservation.take() {
-        // An error reply bills nothing, and neither does a request that never got an answer's head.
         let outcome = match open.usage {
-            _ if record.status == 0 || record.status >= 400 => Settle::Nothing,
+            _ if !open.billed => Settle::Nothing,
             Some(usage) if open.complete => Settle::Reported(usage),
             Some(usage) => Settle::InputReported(usage),
             None => Settle::Counted,
@@ -237,6 +258,7 @@ fn close(services: &Services, mut open: Box<Open>, verdict: Verdict, reason: Opt
     if let Err(lost) = services.journal.append(open.record) {
         tracing::error!(error = %lost, "a flow could not be recorded");
     }
+    services.running.end();
 }
 
 /// Raises a verdict that findings came to; never lowers it.

@@ -73,7 +73,9 @@ where
 {
     let Accepted { stream, origin } = accepted;
     // A client that leaves before it said anything asked for nothing.
-    let Ok((opening, mut stream)) = arrival::look(stream, services.config.limits.handshake).await else { return };
+    let Ok((opening, mut stream)) = arrival::look(stream, services.config.limits.handshake).await else {
+        return;
+    };
     let destination = &origin.destination;
     let known = destination.address.is_some_and(|address| services.is_known(address.ip()));
     match decide::decide(&services.catalog, services.config.mode, destination, &opening, known) {
@@ -134,7 +136,9 @@ async fn terminate<S>(
     let offer = Offer::mirror(&hello);
     let alpn = services.spoken(&target, offer).await;
     let named = (offer != Offer::Nothing).then(|| alpn.id());
-    let broken = |reason: &str| Flow::connection(&services, &origin, Some(name.clone())).end(Verdict::Failed, Some(reason));
+    let broken = |reason: &str| {
+        Flow::connection(&services, &origin, Some(name.clone())).end(Verdict::Failed, Some(reason))
+    };
     let config = match services.leaves.server_config(&name, named) {
         Ok(config) => config,
         Err(error) => return broken(&error.to_string()),
@@ -143,14 +147,17 @@ async fn terminate<S>(
         Ok(Ok(stream)) => {
             services.counters.connections_inspected.one();
             let offer = if offer == Offer::Nothing { offer } else { single(alpn) };
-            let site = Site { services: Arc::clone(&services), origin, target, host, alpn, offer, base: None };
+            let site =
+                Site { services: Arc::clone(&services), origin, target, host, alpn, offer, base: None };
             if let Err(error) = serve::serve(stream, alpn, Arc::new(site)).await {
                 tracing::debug!(host = name, %error, "the client's connection ended badly");
             }
         }
         Ok(Err(error)) => {
             services.counters.handshake_failures.one();
-            broken(&format!("the client broke off our TLS handshake ({error}): it may not trust the gateway's CA"));
+            broken(&format!(
+                "the client broke off our TLS handshake ({error}): it may not trust the gateway's CA"
+            ));
         }
         Err(_) => broken("the client did not finish its TLS handshake in time"),
     }

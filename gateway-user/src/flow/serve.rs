@@ -10,6 +10,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::{exchange, site::Site};
 use crate::upstream::Alpn;
 
+/// How long a client may take to send the next request's head on an HTTP/1.1 connection, idle time included.
+pub const HEAD_WAIT: Duration = Duration::from_secs(90);
+
 /// Concurrent exchanges a client may have on one HTTP/2 connection.
 const H2_STREAMS: u32 = 256;
 
@@ -30,7 +33,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let limits = &site.services.config.limits;
-    let (header_bytes, header_wait) = (limits.header_bytes, limits.handshake);
+    let header_bytes = limits.header_bytes;
     let service = service_fn(move |request: Request<Incoming>| {
         let site = Arc::clone(&site);
         async move { Ok::<_, Infallible>(exchange::exchange(site, request).await) }
@@ -41,7 +44,7 @@ where
                 .timer(TokioTimer::new())
                 .preserve_header_case(true)
                 .auto_date_header(false)
-                .header_read_timeout(header_wait)
+                .header_read_timeout(HEAD_WAIT)
                 .max_buf_size(header_bytes)
                 .serve_connection(TokioIo::new(io), service)
                 .with_upgrades()

@@ -6,10 +6,9 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use tokio::sync::mpsc::UnboundedSender;
-
-use super::{flow::Ended, remembered::Remembered};
+use super::{remembered::Remembered, running::Running};
 use crate::{
+    audit::Journal,
     capture::Steer,
     config::Config,
     identity::Digester,
@@ -26,6 +25,8 @@ const MOST_SPOKEN: usize = 4096;
 
 /// Everything a flow needs; immutable but for what counts, caches and stores.
 pub struct Services {
+    /// The app this gateway is for: the name of its cgroup, or of the proxy doors.
+    pub app: Arc<str>,
     /// The effective configuration.
     pub config: Config,
     /// Which hosts are LLM providers.
@@ -34,6 +35,8 @@ pub struct Services {
     pub engine: Arc<Engine>,
     /// Budgets and prices.
     pub ledger: Ledger,
+    /// Where every flow is recorded.
+    pub journal: Journal,
     /// Leaf certificates.
     pub leaves: Leaves,
     /// Upstream connections.
@@ -42,13 +45,12 @@ pub struct Services {
     pub steer: Option<Arc<Steer>>,
     /// Everything counted.
     pub counters: Arc<Counters>,
+    /// The flows that run.
+    pub running: Running,
     /// Cut requests, for the clients that repeat them.
     pub remembered: Remembered,
     /// Digests credentials.
     pub digester: Digester,
-    /// Where ended flows go to be settled and recorded. Each flow sends one message, so what can wait here is bounded
-    /// by the flows that run.
-    pub ended: UnboundedSender<Ended>,
     /// Which protocol an endpoint chose, by what it was offered.
     pub spoken: Mutex<HashMap<(Target, Offer), Alpn>>,
 }
@@ -56,7 +58,7 @@ pub struct Services {
 impl Services {
     /// Whether the kernel saw `address` answered for a known LLM name.
     pub fn is_known(&self, address: IpAddr) -> bool {
-        self.steer.as_ref().is_some_and(|steer| steer.host_of(address))
+        self.steer.as_ref().is_some_and(|steer| steer.host_of(address).is_some())
     }
 
     /// The protocol upstream speaks when offered what the client offered, so that both sides can speak the same.

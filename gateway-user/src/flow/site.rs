@@ -71,7 +71,9 @@ impl Base {
     fn join(&self, given: &str) -> String {
         let shared = given.strip_prefix(self.path.as_str());
         match shared {
-            Some(rest) if rest.is_empty() || rest.starts_with('/') || rest.starts_with('?') => given.to_owned(),
+            Some(rest) if rest.is_empty() || rest.starts_with('/') || rest.starts_with('?') => {
+                given.to_owned()
+            }
             _ => format!("{}{given}", self.path),
         }
     }

@@ -38,7 +38,8 @@ pub async fn relay<S: AsyncRead + AsyncWrite + Unpin>(
     steer: Option<&Steer>,
     limit: Duration,
 ) -> io::Result<Passed> {
-    let server = timeout(limit, socket::connect(address, steer)).await.map_err(|_| io::ErrorKind::TimedOut)??;
+    let server =
+        timeout(limit, socket::connect(address, steer)).await.map_err(|_| io::ErrorKind::TimedOut)??;
     Ok(copy(client, server).await)
 }
 
@@ -74,7 +75,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let written = ready!(Pin::new(&mut self.stream).poll_write(context, data))?;
         self.passed.up += written as u64;
         Poll::Ready(Ok(written))
@@ -110,7 +115,8 @@ mod tests {
             got
         });
         let (mut app, mut ours) = duplex(64);
-        let relay = tokio::spawn(async move { relay(&mut ours, address, None, Duration::from_secs(5)).await });
+        let relay =
+            tokio::spawn(async move { relay(&mut ours, address, None, Duration::from_secs(5)).await });
         app.write_all(b"hello").await.unwrap();
         app.shutdown().await.unwrap();
         let mut back = Vec::new();

@@ -4,13 +4,14 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Instant,
 };
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::{body::BrokenOff, flow::Flow, services::Services};
+use super::{body::BrokenOff, flow::Flow, services::Services, silence::Silence};
 use crate::{audit::Verdict, upstream::Lease};
 
 /// A body passed on as it comes.
@@ -21,6 +22,7 @@ pub struct Through {
     lease: Option<Lease>,
     verdict: Verdict,
     reason: Option<String>,
+    silence: Silence,
 }
 
 impl Through {
@@ -33,7 +35,8 @@ impl Through {
         verdict: Verdict,
         reason: Option<String>,
     ) -> Self {
-        Through { services, body, flow: Some(flow), lease: Some(lease), verdict, reason }
+        let silence = Silence::new(services.config.limits.idle);
+        Through { services, body, flow: Some(flow), lease: Some(lease), verdict, reason, silence }
     }
 
     /// Whether nothing follows. A body that was empty from the start is never polled, so it ends here.
@@ -48,7 +51,18 @@ impl Through {
 
     /// The next piece.
     pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
-        let next = ready!(Pin::new(&mut self.body).poll_frame(context));
+        let next = match Pin::new(&mut self.body).poll_frame(context) {
+            Poll::Ready(next) => next,
+            Poll::Pending => {
+                ready!(self.silence.poll(context));
+                let why = "upstream went silent in the middle of its answer";
+                if let Some(mut flow) = self.flow.take() {
+                    flow.end(Verdict::Failed, Some(why));
+                }
+                return Poll::Ready(Some(Err(BrokenOff(why.to_owned()))));
+            }
+        };
+        self.silence.heard(Instant::now());
         match &next {
             Some(Ok(frame)) => {
                 if let (Some(flow), Some(data)) = (self.flow.as_mut(), frame.data_ref()) {
@@ -61,7 +75,7 @@ impl Through {
                 }
             }
             Some(Err(error)) => {
-                if let Some(flow) = self.flow.take() {
+                if let Some(mut flow) = self.flow.take() {
                     flow.end(Verdict::Failed, Some(&format!("upstream broke off its answer: {error}")));
                 }
             }
@@ -74,7 +88,7 @@ impl Through {
         if let Some(lease) = self.lease.take() {
             self.services.pool.give_back(lease);
         }
-        if let Some(flow) = self.flow.take() {
+        if let Some(mut flow) = self.flow.take() {
             flow.end(self.verdict, self.reason.as_deref());
         }
     }

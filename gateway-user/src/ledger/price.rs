@@ -1,6 +1,8 @@
 //! What tokens cost: a dated table of models, matched by name, and the rule for names it does not know.
 
 mod file;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::path::Path;

@@ -16,6 +16,7 @@ mod server;
 mod tap;
 #[cfg(test)]
 mod tests;
+pub mod world;
 
 pub use log::{Outcome, Received, Sent};
 pub use playback::{Playback, Step};

@@ -2,10 +2,11 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::Semaphore;
 
 use super::log::Outcome;
 use super::server::{Shared, Stream};
@@ -24,6 +25,8 @@ pub enum Step {
     Repeat(Vec<u8>, usize),
     /// Wait.
     Pause(Duration),
+    /// Wait until the test adds a permit, and use it up.
+    Gate(Arc<Semaphore>),
     /// Send back what comes, until the caller closes (after `101 Switching Protocols`).
     Echo,
     /// Break the TCP connection with a reset.
@@ -44,13 +47,18 @@ impl Playback {
 
     /// One reply for every request: a head, then the body in the given pieces, as chunks of chunked coding.
     pub fn chunked(head: &str, pieces: &[&[u8]]) -> Playback {
+        Playback::new([Playback::chunked_steps(head, pieces)])
+    }
+
+    /// The steps of such a reply: `head` ends before the empty line, and each piece is one chunk and one write.
+    pub fn chunked_steps(head: &str, pieces: &[&[u8]]) -> Vec<Step> {
         let mut steps = vec![Step::Write(format!("{head}transfer-encoding: chunked\r\n\r\n").into_bytes())];
         for piece in pieces.iter().filter(|piece| !piece.is_empty()) {
             let framed = [format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat();
             steps.push(Step::Write(framed));
         }
         steps.push(Step::Write(b"0\r\n\r\n".to_vec()));
-        Playback::new([steps])
+        steps
     }
 
     /// One reply for every request: a head and a body of known length.
@@ -99,16 +107,11 @@ async fn reply(
                 wait(stream, time).await?;
                 continue;
             }
-            Step::Echo => {
-                let mut buffer = [0; 4096];
-                loop {
-                    match stream.read(&mut buffer).await? {
-                        0 => return Ok(Outcome::Cancelled),
-                        count => stream.write_all(&buffer[..count]).await?,
-                    }
-                    stream.flush().await?;
-                }
+            Step::Gate(gate) => {
+                gate.acquire().await.map_err(io::Error::other)?.forget();
+                continue;
             }
+            Step::Echo => return echo(stream).await,
             Step::Reset => {
                 stream.reset_on_close()?;
                 return Ok(Outcome::Reset);
@@ -122,6 +125,18 @@ async fn reply(
         }
     }
     Ok(Outcome::Finished)
+}
+
+/// Sends back what comes until the caller closes.
+async fn echo(stream: &mut Box<dyn Stream>) -> io::Result<Outcome> {
+    let mut buffer = [0; 4096];
+    loop {
+        match stream.read(&mut buffer).await? {
+            0 => return Ok(Outcome::Finished),
+            count => stream.write_all(&buffer[..count]).await?,
+        }
+        stream.flush().await?;
+    }
 }
 
 /// Waits, but not longer than the caller stays.

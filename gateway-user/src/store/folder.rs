@@ -37,7 +37,7 @@ impl Folder {
         &self.path
     }
 
-    /// Takes the rights of group and others off every file in `dir`, folders included, down to two levels.
+    /// Takes the rights of group and others off `dir` and all that is in it, down to two levels.
     pub(super) fn tighten(&self, dir: &Path) -> Result<(), StoreError> {
         tighten(dir, 2).map_err(|source| StoreError::Io {
             dir: dir.to_owned(),
@@ -96,11 +96,11 @@ fn read_marker(file: &mut File) -> std::io::Result<String> {
 }
 
 fn tighten(dir: &Path, levels: u32) -> std::io::Result<()> {
+    fs::set_permissions(dir, Permissions::from_mode(0o700))?;
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
         let kind = entry.file_type()?;
         if kind.is_dir() && levels > 0 {
-            fs::set_permissions(entry.path(), Permissions::from_mode(0o700))?;
             tighten(&entry.path(), levels - 1)?;
         } else if kind.is_file() {
             fs::set_permissions(entry.path(), Permissions::from_mode(0o600))?;

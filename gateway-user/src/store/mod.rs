@@ -7,6 +7,9 @@ mod folder;
 mod memory;
 mod sled;
 
+#[cfg(test)]
+mod tests;
+
 use std::ops::Bound;
 use std::path::PathBuf;
 

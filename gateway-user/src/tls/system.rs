@@ -1,5 +1,6 @@
 //! The system's store of trusted roots: where it is, what it holds, and how a root is put in and taken out.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -19,14 +20,12 @@ pub enum StoreError {
     #[error("{0}; the system trust store needs root")]
     File(#[from] FileError),
     /// The system's own tool failed.
-    #[error("`{tool}` failed: {reason}; is it installed (package {package})?")]
+    #[error("`{tool}` failed: {reason}; is the package ca-certificates installed?")]
     Tool {
         /// The command.
         tool: String,
         /// Its error output, or why it did not start.
         reason: String,
-        /// The package that holds it.
-        package: &'static str,
     },
 }
 
@@ -37,15 +36,16 @@ pub struct SystemStore {
     pub anchors: PathBuf,
     /// The tool and its arguments.
     pub refresh: Vec<String>,
-    package: &'static str,
+    /// Debian's list of chosen certificates, where there is one.
+    pub chosen: Option<PathBuf>,
 }
 
-/// The layouts known: Debian, Ubuntu and Alpine; Fedora and RHEL; SUSE; Arch.
-const LAYOUTS: [(&str, &[&str]); 4] = [
-    ("usr/local/share/ca-certificates", &["update-ca-certificates"]),
-    ("etc/pki/ca-trust/source/anchors", &["update-ca-trust", "extract"]),
-    ("etc/pki/trust/anchors", &["update-ca-certificates"]),
-    ("etc/ca-certificates/trust-source/anchors", &["update-ca-trust"]),
+/// The layouts known: Debian, Ubuntu and Alpine; Fedora and RHEL; SUSE; Arch. Each: anchors, tool, chosen.
+const LAYOUTS: [(&str, &[&str], Option<&str>); 4] = [
+    ("usr/local/share/ca-certificates", &["update-ca-certificates"], Some("etc/ca-certificates.conf")),
+    ("etc/pki/ca-trust/source/anchors", &["update-ca-trust", "extract"], None),
+    ("etc/pki/trust/anchors", &["update-ca-certificates"], None),
+    ("etc/ca-certificates/trust-source/anchors", &["update-ca-trust"], None),
 ];
 
 impl SystemStore {
@@ -55,13 +55,13 @@ impl SystemStore {
     /// [`StoreError::Unknown`] when no known layout is there.
     pub fn find(root: &Path) -> Result<SystemStore, StoreError> {
         let found =
-            LAYOUTS.iter().find(|(anchors, _)| root.join(anchors).is_dir()).ok_or(StoreError::Unknown)?;
-        Ok(SystemStore::new(root.join(found.0), found.1.iter().map(|part| (*part).to_owned()).collect()))
-    }
-
-    /// A store with anchors in this folder and this tool with its arguments.
-    pub fn new(anchors: PathBuf, refresh: Vec<String>) -> SystemStore {
-        SystemStore { anchors, refresh, package: "ca-certificates" }
+            LAYOUTS.iter().find(|(anchors, ..)| root.join(anchors).is_dir()).ok_or(StoreError::Unknown)?;
+        let (anchors, tool, chosen) = found;
+        Ok(SystemStore {
+            anchors: root.join(anchors),
+            refresh: tool.iter().map(|part| (*part).to_owned()).collect(),
+            chosen: chosen.map(|path| root.join(path)).filter(|path| path.is_file()),
+        })
     }
 
     /// Puts an anchor in and refreshes. False when the very same anchor was already there: nothing is done then.
@@ -75,7 +75,7 @@ impl SystemStore {
         let path = self.path(name);
         let before = std::fs::read(&path).ok();
         files::write_whole(&path, pem.as_bytes(), 0o644)?;
-        let refreshed = self.run();
+        let refreshed = self.run(&[]);
         if refreshed.is_err() {
             match before {
                 Some(content) => files::write_whole(&path, &content, 0o644)?,
@@ -95,7 +95,19 @@ impl SystemStore {
             return Ok(false);
         }
         files::remove(&path)?;
-        self.run().map(|()| true)
+        self.withdraw(name).map(|()| true)
+    }
+
+    /// Has the tool forget an anchor whose file is gone.
+    fn withdraw(&self, name: &str) -> Result<(), StoreError> {
+        let Some(chosen) = &self.chosen else { return self.run(&[]) };
+        // Debian's tool leaves dangling links, and the anchor in Java's store, unless it is told by a `!` line.
+        let list = self.anchors.join(format!("{name}.withdrawn"));
+        let text = std::fs::read(chosen).unwrap_or_default();
+        files::write_whole(&list, &[&text[..], format!("\n!{name}.crt\n").as_bytes()].concat(), 0o644)?;
+        let done = self.run(&["--certsconf".as_ref(), list.as_os_str()]);
+        files::remove(&list)?;
+        done
     }
 
     /// Whether exactly this anchor is in the store.
@@ -108,12 +120,11 @@ impl SystemStore {
         self.anchors.join(format!("{name}.crt"))
     }
 
-    fn run(&self) -> Result<(), StoreError> {
-        let failed =
-            |reason: String| StoreError::Tool { tool: self.refresh.join(" "), reason, package: self.package };
+    fn run(&self, more: &[&OsStr]) -> Result<(), StoreError> {
+        let failed = |reason: String| StoreError::Tool { tool: self.refresh.join(" "), reason };
         let (tool, arguments) =
             self.refresh.split_first().ok_or_else(|| failed("no tool is named".to_owned()))?;
-        let output = Command::new(tool).args(arguments).stdin(Stdio::null()).output();
+        let output = Command::new(tool).args(arguments).args(more).stdin(Stdio::null()).output();
         let output = output.map_err(|error| failed(error.to_string()))?;
         if output.status.success() {
             return Ok(());
@@ -141,4 +152,9 @@ pub fn certificates() -> Vec<CertificateDer<'static>> {
         Some(bundle) => rustls_native_certs::load_certs_from_paths(Some(bundle), None).certs,
         None => rustls_native_certs::load_native_certs().certs,
     }
+}
+
+/// The certificates of one PEM file; none when it cannot be read, as programs that are given such a file do.
+pub fn file(path: &Path) -> Vec<CertificateDer<'static>> {
+    rustls_native_certs::load_certs_from_paths(Some(path), None).certs
 }

@@ -182,11 +182,11 @@ impl Pool {
     fn take(&self, key: &(Target, Alpn)) -> Option<Sender> {
         let mut all = self.lock();
         let connections = all.get_mut(key)?;
-        if let Some(shared) = connections.shared.take() {
-            if !shared.is_closed() {
-                connections.shared = Some(shared.clone());
-                return Some(Sender::Http2(shared));
-            }
+        if let Some(shared) = connections.shared.take()
+            && !shared.is_closed()
+        {
+            connections.shared = Some(shared.clone());
+            return Some(Sender::Http2(shared));
         }
         while let Some(idle) = connections.idle.pop() {
             if !idle.sender.is_closed() && idle.since.elapsed() < self.limits.idle {
@@ -233,12 +233,11 @@ fn shape(request: &mut Request<SendBody>, target: &Target, alpn: Alpn) {
         request.uri().path_and_query().cloned().unwrap_or_else(|| http::uri::PathAndQuery::from_static("/"));
     match alpn {
         Alpn::Http1 => {
-            if !request.headers().contains_key(http::header::HOST) {
-                if let Some(authority) = request.uri().authority() {
-                    if let Ok(value) = http::HeaderValue::from_str(authority.as_str()) {
-                        request.headers_mut().insert(http::header::HOST, value);
-                    }
-                }
+            if !request.headers().contains_key(http::header::HOST)
+                && let Some(authority) = request.uri().authority()
+                && let Ok(value) = http::HeaderValue::from_str(authority.as_str())
+            {
+                request.headers_mut().insert(http::header::HOST, value);
             }
             *request.uri_mut() = Uri::from(path);
             *request.version_mut() = Version::HTTP_11;

@@ -141,10 +141,9 @@ fn body(options: &Options) -> Bytes {
     let sentence = "Please read the attached notes and tell me what matters most. ";
     let prompt: String = sentence.chars().cycle().take(options.prompt_bytes).collect();
     let lead = if options.lead { " lead=1" } else { "" };
-    let deltas = options.stream.max(options.words);
     let script = match options.stream {
-        0 => format!("#sim deltas={deltas}"),
-        _ => format!("#sim say=stamps deltas={deltas} pace_us={}{lead}", options.pace_us),
+        0 => format!("#sim deltas={}", options.words),
+        deltas => format!("#sim say=stamps deltas={deltas} pace_us={}{lead}", options.pace_us),
     };
     let body = serde_json::json!({
         "model": "gpt-4o-mini",

@@ -41,7 +41,7 @@ pub fn words(tree: &Tree, complaints: &mut Vec<Complaint>) {
 
 /// Nothing names a place of one machine, or a package registry.
 pub fn places(tree: &Tree, complaints: &mut Vec<Complaint>) {
-    for text in tree.texts.iter().filter(|text| text.path != THIS && text.path != "Cargo.lock") {
+    for text in tree.texts.iter().filter(|text| text.path != THIS && !text.path.ends_with("Cargo.lock")) {
         for (line, content) in numbered(&text.content) {
             for (name, domain) in REGISTRIES {
                 if content.contains(&format!("{name}.{domain}")) {
