@@ -1,7 +1,7 @@
 //! Whether a rule finds its own examples: a plain search, independent of the scan's automata.
 
-use regex_automata::nfa::thompson::pikevm::{Cache, PikeVM};
 use regex_automata::nfa::thompson;
+use regex_automata::nfa::thompson::pikevm::{Cache, PikeVM};
 use regex_automata::util::syntax;
 use regex_automata::{Anchored, Input, MatchKind};
 
@@ -106,7 +106,8 @@ impl<'r> Search<'r> {
         head.end(text, start, text.len(), Anchored::Yes, true)?;
         let least = open.max(start) + 1;
         (least..=text.len()).find(|end| {
-            head.end(text, start, *end, Anchored::Yes, false) == Some(*end) && self.rule.accepts(&text[start..*end])
+            head.end(text, start, *end, Anchored::Yes, false) == Some(*end)
+                && self.rule.accepts(&text[start..*end])
         })
     }
 

@@ -163,7 +163,7 @@ impl Build<'_> {
             self.homes[index.get()] = Home { machine, follow: None };
             let rule = self.rules[index.get()];
             let kind = match &rule.matcher {
-                Matcher::Tail { class, .. } => Ok(Kind::Tail(Box::new(*class), index)),
+                Matcher::Tail { class, .. } => Ok(Kind::Tail(class.clone(), index)),
                 Matcher::Until { terminator, .. } => Machine::until(terminator, index),
                 Matcher::Pattern(_) | Matcher::Words { .. } => continue,
             };
@@ -191,14 +191,18 @@ impl Build<'_> {
 }
 
 fn lead(rule: &Rule) -> Lead {
-    let Some(hir) = rule.matcher.head().and_then(|head| parse_bytes("pattern", head).ok()) else { return Lead::Own };
+    let Some(hir) = rule.matcher.head().and_then(|head| parse_bytes("pattern", head).ok()) else {
+        return Lead::Own;
+    };
     let literals = Extractor::new().limit_class(CHOICES).extract(&hir);
     if literals.min_literal_len().is_some_and(|least| least >= LITERAL) {
         return Lead::Literal;
     }
     let firsts = Extractor::new().limit_class(NUMBER.len()).limit_literal_len(1).extract(&hir);
     match firsts.literals() {
-        Some(firsts) if firsts.iter().all(|first| NUMBER.contains(first.as_bytes().first().unwrap_or(&0))) => {
+        Some(firsts)
+            if firsts.iter().all(|first| NUMBER.contains(first.as_bytes().first().unwrap_or(&0))) =>
+        {
             Lead::Number
         }
         _ => Lead::Own,

@@ -2,8 +2,8 @@
 
 use super::machine::{Kind, Step};
 use super::{Match, Scan, Window};
-use crate::inspect::{Engine, RuleIndex};
 use crate::inspect::rules::{VALIDATED_ENDS, is_continuation};
+use crate::inspect::{Engine, RuleIndex};
 
 /// A live partial match.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +39,26 @@ impl Accepted {
 }
 
 impl Scan {
+    /// The common case: one candidate, and no other begins. Goes on from `at` to the first byte that is not
+    /// ordinary, which it leaves to [`Scan::step`]; returns its place and the class of what stands before it.
+    pub(super) fn coast(&mut self, window: Window<'_>, mut at: usize, mut behind: u8) -> (usize, u8) {
+        let starts = window.engine.starts(window.direction);
+        let candidate = &mut self.live[0];
+        let machine = window.engine.machine(candidate.machine);
+        let bound = candidate.start + u64::from(machine.reach) - window.base;
+        let ordinary = &window.text[..window.text.len().min(bound as usize)];
+        while let Some(&byte) = ordinary.get(at) {
+            let mut next = candidate.state;
+            if starts.row(behind, byte) != 0 || machine.step(&mut next, byte) != Step::Live {
+                break;
+            }
+            candidate.state = next;
+            behind = starts.behind(behind, byte);
+            at += 1;
+        }
+        (at, behind)
+    }
+
     /// Steps every live candidate over the byte at `at`. Matches that end before it are noticed now.
     pub(super) fn step(&mut self, window: Window<'_>, at: u64, byte: u8) {
         let mut place = 0;
@@ -63,7 +83,15 @@ impl Scan {
 
     /// Looks at a candidate whose step was not an ordinary one; returns whether it dies.
     #[cold]
-    fn pause(&mut self, window: Window<'_>, place: usize, before: u32, step: Step, at: u64, byte: u8) -> bool {
+    fn pause(
+        &mut self,
+        window: Window<'_>,
+        place: usize,
+        before: u32,
+        step: Step,
+        at: u64,
+        byte: u8,
+    ) -> bool {
         let is = self.live[place];
         let machine = window.engine.machine(is.machine);
         let full = at - is.start >= u64::from(machine.reach);
@@ -113,7 +141,9 @@ impl Scan {
             let code = engine.rule_code(rule);
             match code.follow {
                 None => self.note(is.start, rule, length, !code.validators.is_empty()),
-                Some(follow) if code.accepts(window.slice(is.start, end)) => self.follow(engine, is.start, follow),
+                Some(follow) if code.accepts(window.slice(is.start, end)) => {
+                    self.follow(engine, is.start, follow)
+                }
                 Some(_) => {}
             }
         });

@@ -106,7 +106,13 @@ impl Machine {
                 *state = next.as_u32();
                 if dfa.is_special_state(next) { special(dfa, next) } else { Step::Live }
             }
-            Kind::Tail(class, _) => if class[usize::from(byte)] { Step::Live } else { Step::Match },
+            Kind::Tail(class, _) => {
+                if class[usize::from(byte)] {
+                    Step::Live
+                } else {
+                    Step::Match
+                }
+            }
             Kind::Words(words, _) => words.step(state, byte),
         }
     }

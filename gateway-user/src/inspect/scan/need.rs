@@ -20,7 +20,8 @@ impl Need {
         let place = parts.iter().position(|part| matches!(part.kind(), HirKind::Literal(_)))?;
         let HirKind::Literal(literal) = parts[place].kind() else { return None };
         let byte = *literal.0.first()?;
-        let within = parts[..place].iter().map(|part| part.properties().maximum_len()).sum::<Option<usize>>()?;
+        let within =
+            parts[..place].iter().map(|part| part.properties().maximum_len()).sum::<Option<usize>>()?;
         let before_lacks_it = parts[..place].iter().all(|part| lacks(part, byte));
         (place > 0 && before_lacks_it).then_some(Need { byte, within })
     }

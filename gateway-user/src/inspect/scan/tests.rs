@@ -71,7 +71,7 @@ fn merged(engine: &Engine, direction: Direction, mut lane: Vec<Match>, text: &[u
     spans.into_iter().map(finding).collect()
 }
 
-fn sorted(mut findings: Vec<Finding>) -> Vec<Finding> {
+pub(super) fn sorted(mut findings: Vec<Finding>) -> Vec<Finding> {
     findings.sort_by_key(|finding| (finding.action.enforces(), finding.start));
     findings
 }
@@ -92,7 +92,9 @@ fn feed(engine: &Engine, direction: Direction, pieces: &[&[u8]]) -> Vec<Finding>
         for (frontier, reported) in &steps {
             match place < *reported {
                 true => assert!(finding.end <= *frontier, "reported before it was final: {finding:?}"),
-                false => assert!(*frontier <= finding.start, "let go and masked later: {finding:?} {frontier}"),
+                false => {
+                    assert!(*frontier <= finding.start, "let go and masked later: {finding:?} {frontier}")
+                }
             }
         }
     }
@@ -112,14 +114,19 @@ fn check(set: &RuleSet, text: &[u8]) {
     }
 }
 
-fn check_pieces(engine: &Engine, direction: Direction, text: &[u8], wanted: &[Finding]) {
+pub(super) fn check_pieces(engine: &Engine, direction: Direction, text: &[u8], wanted: &[Finding]) {
     let check = |pieces: &[&[u8]]| {
         let found = sorted(feed(engine, direction, pieces));
         let name = |finding: &Finding| (engine.rule(finding.rule).id.clone(), finding.start, finding.end);
         if found != wanted {
             let names: [Vec<_>; 2] = [found.iter().map(name).collect(), wanted.iter().map(name).collect()];
             let cuts: Vec<usize> = pieces.iter().map(|piece| piece.len()).collect();
-            panic!("found {:?}\nwanted {:?}\n{cuts:?}\n{}", names[0], names[1], String::from_utf8_lossy(text));
+            panic!(
+                "found {:?}\nwanted {:?}\n{cuts:?}\n{}",
+                names[0],
+                names[1],
+                String::from_utf8_lossy(text)
+            );
         }
     };
     check(&[text]);
@@ -269,7 +276,8 @@ fn only_enforcing_rules_hold_back() {
 fn what_is_held_is_bounded() {
     let engine = build(&RuleSet::builtin(), true);
     let bound = MAX_SPAN + 2 * 16_384;
-    let hostile = ["-----BEGIN PRIVATE KEY-----", "sk-ant-api03-", "eyJ", "a@", "a.", "4111 ", "://a:", "+1 2", "a"];
+    let hostile =
+        ["-----BEGIN PRIVATE KEY-----", "sk-ant-api03-", "eyJ", "a@", "a.", "4111 ", "://a:", "+1 2", "a"];
     for unit in hostile {
         let (mut scan, mut out) = (Scan::new(), Vec::new());
         let text = unit.repeat(200_000 / unit.len());
@@ -279,6 +287,44 @@ fn what_is_held_is_bounded() {
             assert!(scan.kept.len() as u64 <= bound && scan.live.len() <= 300, "{unit}");
         }
     }
+}
+
+#[test]
+fn a_hundred_thousand_words_fit() {
+    let list: Vec<String> = (0..100_000).map(|number| format!("word{number:06}")).collect();
+    let rule = "{id: words, category: dictionary, severity: low, description: d, words_file: words}";
+    let folder = std::env::temp_dir().join(format!("gateway-scan-words-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    std::fs::write(folder.join("words"), list.join("\n")).expect("written");
+    let mut set = RuleSet::empty();
+    let read = set.extend_from_text("f", &format!("rules: [{rule}]"), Some(&folder));
+    std::fs::remove_dir_all(&folder).expect("removed");
+    read.unwrap_or_else(|errors| panic!("{errors}"));
+    let engine = build(&set, true);
+    assert!(engine.memory() < 8 << 20, "{}", engine.memory());
+    let text = "a word012345, word0123456 xword000001 word099999";
+    assert_eq!(redact(&engine, Direction::Reply, text).0, "a [WORDS_REDACTED], word0123456 xword000001 [WORDS_REDACTED]");
+    let (mut scan, mut out) = (Scan::new(), Vec::new());
+    let frontiers = text.as_bytes().chunks(1).map(|piece| {
+        scan.push(&engine, Direction::Reply, piece, &mut out);
+        scan.frontier()
+    });
+    // Nothing is held but from the start of a word that may still be in the list.
+    assert_eq!(frontiers.take(5).collect::<Vec<_>>(), [1, 2, 2, 2, 2]);
+}
+
+#[test]
+fn the_builtin_rules_stay_small_and_say_what_they_hold() {
+    let engine = build(&RuleSet::builtin(), true);
+    assert!(engine.memory() < 4 << 20, "{}", engine.memory());
+    let held = |direction| {
+        let holds = engine.held_by(direction).into_iter();
+        holds.map(|hold| (engine.rule(hold.rule).id.clone(), hold.most)).collect::<Vec<_>>()
+    };
+    assert!(held(Direction::Request).contains(&("email".to_owned(), 409)));
+    assert!(held(Direction::Reply).iter().all(|(id, _)| id != "email"));
+    assert!(held(Direction::Reply).contains(&("private-key".to_owned(), 16_384)));
+    assert!(build(&RuleSet::builtin(), false).held_by(Direction::Request).is_empty());
 }
 
 #[test]
