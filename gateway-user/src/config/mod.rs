@@ -1,1 +1,104 @@
-//! What the operator asked for: raw as written, compiled, and where each value came from.
+//! What the operator asked for: read in layers, compiled, and for each value where it came from.
+
+mod explain;
+mod keys;
+mod layers;
+mod node;
+mod problem;
+mod read;
+mod suggest;
+mod values;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http::Uri;
+
+pub use explain::Explained;
+pub use layers::{Layers, Overrides};
+pub use problem::{Origin, Problem};
+pub use values::{
+    Action, Cut, Dictionary, Fail, Limits, Mode, RuleActions, Rules, SteerScope, UnknownModel, dollars,
+    nano_dollars,
+};
+
+/// The exit code for a command line or configuration that cannot be used (`EX_USAGE` of sysexits.h).
+pub const EXIT_USAGE: u8 = 64;
+
+/// The effective configuration. Immutable: a reload makes another one.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Whether verdicts are enforced or only reported.
+    pub mode: Mode,
+    /// The most that may be spent in all, in nano-dollars; `None` only counts.
+    pub budget: Option<u64>,
+    /// Where the reverse and forward proxy listen.
+    pub listen: SocketAddr,
+    /// Where the reverse proxy sends requests, first the preferred one; `https` or `http`, with an optional path.
+    pub upstream: Vec<Uri>,
+    /// More roots that upstreams may chain to, PEM.
+    pub upstream_ca: Option<PathBuf>,
+    /// Where keys, records and the ledger live.
+    pub state: PathBuf,
+    /// What happens to steered connections while the gateway is not running.
+    pub fail: Fail,
+    /// Which connections are steered into the gateway.
+    pub steer: SteerScope,
+    /// The TCP ports that are steered.
+    pub ports: Vec<u16>,
+    /// How a reply ends that is cut in mid-stream.
+    pub cut: Cut,
+    /// What is looked for, and what is done about it.
+    pub rules: Rules,
+    /// Provider files beside the built-in ones.
+    pub providers: Vec<PathBuf>,
+    /// Price files beside the built-in ones.
+    pub prices: Vec<PathBuf>,
+    /// What a model without a price costs.
+    pub unknown_model: UnknownModel,
+    /// The bounds of everything.
+    pub limits: Limits,
+    /// Threads of the data plane.
+    pub workers: usize,
+    origins: Vec<Origin>,
+}
+
+impl Config {
+    /// What holds when nothing is configured, for the calling user.
+    pub fn built_in() -> Config {
+        let defaults = Limits {
+            connections: 4096,
+            header_bytes: 64 * 1024,
+            request_bytes: 32 * 1024 * 1024,
+            reply_held_bytes: 1024 * 1024,
+            handshake: Duration::from_secs(10),
+            idle: Duration::from_secs(300),
+            upstream_connect: Duration::from_secs(10),
+            first_byte: Duration::from_secs(600),
+            drain: Duration::from_secs(30),
+        };
+        Config {
+            mode: Mode::Strict,
+            budget: None,
+            listen: SocketAddr::from(([127, 0, 0, 1], 8000)),
+            upstream: vec![],
+            upstream_ca: None,
+            state: layers::default_state(|_| None),
+            fail: Fail::Closed,
+            steer: SteerScope::Tls,
+            ports: vec![443],
+            cut: Cut::Text,
+            rules: Rules::default(),
+            providers: vec![],
+            prices: vec![],
+            unknown_model: UnknownModel::Highest,
+            limits: defaults,
+            workers: std::thread::available_parallelism().map_or(1, usize::from),
+            origins: vec![Origin::BuiltIn; keys::KEYS.len()],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,8 @@
 
 pub mod finding;
 pub mod mask;
+pub mod reply;
+pub mod request;
 pub mod rules;
 pub mod scan;
 pub mod verdict;

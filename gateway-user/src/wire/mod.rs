@@ -1,3 +1,17 @@
 //! What is on the wire, without any I/O: framing, JSON spans, encodings and the dialects of LLM APIs.
+//!
+//! Nothing here opens a socket, reads a clock or spawns: bytes in, meaning and spans out.
 
+pub mod dialects;
+pub mod edit;
+pub mod encoding;
+pub mod escape;
 pub mod event;
+pub mod head;
+pub mod json;
+pub mod reading;
+pub mod shape;
+pub mod sse;
+pub mod unescape;
+
+pub use dialects::Dialect;

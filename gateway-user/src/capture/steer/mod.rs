@@ -1,0 +1,263 @@
+//! Steering: the kernel programs of one cgroup, as the rest of the gateway sees them.
+//!
+//! Only this folder names aya.
+
+mod error;
+mod kernel;
+mod maps;
+mod options;
+mod pins;
+
+pub use error::SteerError;
+pub use options::{Fail, SteerOptions, SteerScope};
+
+use super::{Captured, Who, preflight, socket};
+use gateway_ebpf::{Ip, LEARNED_AT_LEAST_SECONDS, Learned, Original, Peer};
+use kernel::{Attached, Kernel};
+use maps::{Maps, Table};
+use nix::time::{ClockId, clock_gettime};
+use pins::Home;
+use serde::Serialize;
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+
+/// Steering of one cgroup, held by the gateway that serves it.
+///
+/// Dropped, it leaves pinned programs in force (`fail: closed`): steered connections then meet a closed port. With
+/// `fail: open` the programs go with it.
+pub struct Steer {
+    maps: Maps,
+    patterns: HashMap<u64, String>,
+    netns: u64,
+    home: Home,
+    /// Unpinned links, for `fail: open` only; their lifetime is the attachment's.
+    links: Vec<Attached>,
+}
+
+/// How often each decision was taken since the programs were attached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counters {
+    /// TCP connections steered to the gateway.
+    pub steered: u64,
+    /// TCP connections left alone.
+    pub passed: u64,
+    /// The gateway's own connections.
+    pub exempt: u64,
+    /// UDP to a steered port of a known host, refused.
+    pub refused_udp: u64,
+    /// Direct connections to the gateway's listener, refused.
+    pub refused_listener: u64,
+    /// Connections in a network namespace the gateway does not listen in, refused (`fail: closed`).
+    pub refused_namespace: u64,
+    /// The same, passed (`fail: open`).
+    pub passed_namespace: u64,
+    /// Addresses seen in DNS answers for known hosts, repeats included.
+    pub learned: u64,
+}
+
+impl Steer {
+    /// Attaches to the cgroup, or adopts what an earlier gateway left pinned there and points it at the new listener.
+    /// Adopting changes tables only, so no connection passes beside it; programs of another build are replaced
+    /// with both attached for a moment, which refuses connections and lets none pass.
+    ///
+    /// Call it in the network namespace of the listener: connections from other namespaces are treated as
+    /// `options.fail` says.
+    ///
+    /// # Errors
+    /// Each [`SteerError`] says what is wrong and what to do; nothing is left behind after one.
+    pub fn attach(options: &SteerOptions) -> Result<Steer, SteerError> {
+        let missing = preflight::missing();
+        if !missing.is_empty() {
+            return Err(SteerError::NotReady(missing));
+        }
+        let wanted = options.compile(kernel::object_id())?;
+        let netns = own_namespace()?;
+        let home = Home::take(&options.cgroup)?;
+        let patterns = wanted.patterns.clone();
+        if options.fail == Fail::Closed && pins::is_complete(&home.current()) {
+            let maps = Maps::pinned(&home.current())?;
+            if maps.settings()?.object == wanted.settings.object {
+                wanted.store(&maps, netns)?;
+                return Ok(Steer { maps, patterns, netns, home, links: Vec::new() });
+            }
+        }
+        let attached = attach_fresh(options, &home, |maps| wanted.store(maps, netns));
+        match attached {
+            Ok((maps, links)) => Ok(Steer { maps, patterns, netns, home, links }),
+            Err(error) => {
+                home.abandon();
+                Err(error)
+            }
+        }
+    }
+
+    /// Where the programs pinned for `cgroup` steer connections of this network namespace, so that a restarted
+    /// gateway can bind the same ports; none when nothing is pinned.
+    pub fn pinned_listener(cgroup: &Path) -> Option<(SocketAddrV4, Option<SocketAddrV6>)> {
+        let listeners: Table<u64, gateway_ebpf::Listener> =
+            Table::pinned(&pins::current(cgroup)?, "LISTENERS").ok()?;
+        let listener = listeners.get(own_namespace().ok()?)?;
+        let [.., a, b, c, d] = listener.v4.ip.octets();
+        let v4 = SocketAddrV4::new(Ipv4Addr::new(a, b, c, d), listener.v4.port as u16);
+        let v6 = SocketAddrV6::new(Ipv6Addr::from(listener.v6.ip.octets()), listener.v6.port as u16, 0, 0);
+        Some((v4, (v6.port() != 0).then_some(v6)))
+    }
+
+    /// What the kernel remembered of the accepted connection whose peer address is `peer`, once: the entry is
+    /// removed. None for a connection that was not steered.
+    pub fn captured(&self, peer: SocketAddr) -> Option<Captured> {
+        let at = gateway_ebpf::Endpoint { ip: ip_of(peer.ip()), port: u32::from(peer.port()) };
+        self.maps.captured.take(Peer { netns: self.netns, at, zero: 0 }).map(captured)
+    }
+
+    /// Exempts a socket of the gateway's own. Call it before `connect`; the table forgets old sockets by itself.
+    ///
+    /// # Errors
+    /// Not a socket, or the table cannot be written.
+    pub fn exempt(&self, socket: BorrowedFd<'_>) -> io::Result<()> {
+        self.maps.exempt.put(socket::cookie(socket)?, 1).map_err(io::Error::other)
+    }
+
+    /// The pattern of the known host this address was learned for, from a DNS answer or [`Steer::learn`].
+    pub fn host_of(&self, address: IpAddr) -> Option<&str> {
+        let learned = self.maps.learned.get(ip_of(address))?;
+        if learned.until <= monotonic_nanoseconds() {
+            return None;
+        }
+        self.patterns.get(&learned.pattern).map(String::as_str)
+    }
+
+    /// Teaches the kernel an address of a known host that no DNS answer showed (cached, or from a hosts file):
+    /// UDP to it is refused from now on, and with [`SteerScope::Known`] TCP is steered. `pattern` is one of the
+    /// options' known hosts.
+    ///
+    /// # Errors
+    /// The table cannot be written.
+    pub fn learn(&self, address: IpAddr, pattern: &str) -> Result<(), SteerError> {
+        let until = monotonic_nanoseconds() + LEARNED_AT_LEAST_SECONDS * 1_000_000_000;
+        self.maps.learned.put(ip_of(address), Learned { until, pattern: options::pattern_number(pattern) })
+    }
+
+    /// How often each decision was taken.
+    ///
+    /// # Errors
+    /// The table cannot be read.
+    pub fn counters(&self) -> Result<Counters, SteerError> {
+        counters(&self.maps)
+    }
+
+    /// The same for a cgroup that another process serves, or none does.
+    ///
+    /// # Errors
+    /// Nothing is attached there, or the table cannot be read.
+    pub fn counters_of(cgroup: &Path) -> Result<Counters, SteerError> {
+        let folder = pins::current(cgroup).ok_or_else(|| SteerError::NotAttached(cgroup.to_owned()))?;
+        counters(&Maps::pinned(&folder)?)
+    }
+
+    /// Removes the programs, their tables and their pins.
+    ///
+    /// # Errors
+    /// A pin cannot be removed.
+    pub fn detach(self) -> Result<(), SteerError> {
+        drop(self.links);
+        self.home.remove()
+    }
+
+    /// The same for a cgroup this process does not serve: by its path, or by its pin folder (from
+    /// [`Steer::attached`]) where the cgroup itself is gone. Nothing attached is fine.
+    ///
+    /// # Errors
+    /// A pin cannot be removed, or a running gateway holds the programs itself (`fail: open`).
+    pub fn detach_cgroup(cgroup: &Path) -> Result<(), SteerError> {
+        pins::detach(cgroup)
+    }
+
+    /// Every attached cgroup of the system; where the cgroup itself is gone, its pin folder.
+    pub fn attached() -> Vec<PathBuf> {
+        pins::attached()
+    }
+}
+
+/// Loads, configures and attaches a new set of programs, and puts its pins in force.
+fn attach_fresh(
+    options: &SteerOptions,
+    home: &Home,
+    configure: impl FnOnce(&Maps) -> Result<(), SteerError>,
+) -> Result<(Maps, Vec<Attached>), SteerError> {
+    let opened = File::open(&options.cgroup).map_err(|source| SteerError::Pin {
+        what: "open",
+        path: options.cgroup.clone(),
+        source,
+    })?;
+    let fresh = home.fresh()?;
+    let (mut object, maps) = Kernel::load()?.pin_maps(&fresh)?;
+    configure(&maps)?;
+    let mut links = kernel::attach(&mut object, &options.cgroup, &opened)?;
+    if options.fail == Fail::Closed {
+        kernel::pin_links(std::mem::take(&mut links), &fresh)?;
+    }
+    home.publish()?;
+    Ok((maps, links))
+}
+
+fn counters(maps: &Maps) -> Result<Counters, SteerError> {
+    // In the order of `gateway_ebpf::Counter`.
+    let [
+        steered,
+        passed,
+        exempt,
+        refused_udp,
+        refused_listener,
+        refused_namespace,
+        passed_namespace,
+        learned,
+    ] = maps.counts()?;
+    Ok(Counters {
+        steered,
+        passed,
+        exempt,
+        refused_udp,
+        refused_listener,
+        refused_namespace,
+        passed_namespace,
+        learned,
+    })
+}
+
+fn captured(original: Original) -> Captured {
+    let ip = Ipv6Addr::from(original.to.ip.octets()).to_canonical();
+    let name = original.comm.split(|&byte| byte == 0).next().unwrap_or_default();
+    Captured {
+        original: SocketAddr::new(ip, original.to.port as u16),
+        who: Who {
+            pid: original.pid,
+            uid: original.uid,
+            comm: String::from_utf8_lossy(name).into_owned(),
+            cgroup: original.cgroup,
+        },
+    }
+}
+
+fn ip_of(address: IpAddr) -> Ip {
+    Ip::from_octets(match address {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+        IpAddr::V6(v6) => v6.octets(),
+    })
+}
+
+fn own_namespace() -> Result<u64, SteerError> {
+    let socket = UnixDatagram::unbound().map_err(SteerError::Namespace)?;
+    socket::namespace(socket.as_fd()).map_err(SteerError::Namespace)
+}
+
+/// The clock of `bpf_ktime_get_ns`.
+fn monotonic_nanoseconds() -> u64 {
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("every Linux has this clock");
+    now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64
+}

@@ -1,0 +1,182 @@
+//! What is asked of steering, checked and put into the kernel's form.
+
+use super::SteerError;
+use super::maps::Maps;
+use gateway_ebpf::{
+    Endpoint, FAIL_CLOSED, FAIL_OPEN, Ip, Listener, MAX_HOSTS, MAX_PORTS, Name, SCOPE_KNOWN, SCOPE_TLS,
+    Settings,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::net::{SocketAddrV4, SocketAddrV6};
+use std::path::PathBuf;
+
+/// Longest host name (RFC 1035, section 2.3.4, without the length bytes).
+const MAX_NAME: usize = 253;
+
+/// Which connections to a steered port are steered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SteerScope {
+    /// All of them; user space decides by the name in the TLS hello.
+    #[default]
+    Tls,
+    /// Those to addresses that DNS answers gave for known hosts. An address the app knows without asking the DNS
+    /// inside the cgroup (hosts file, DNS over HTTPS, a cache over a unix socket) is not steered.
+    Known,
+}
+
+/// What happens to steered connections when no gateway runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fail {
+    /// They are refused: the programs stay and lead to a closed port.
+    #[default]
+    Closed,
+    /// They pass: the programs go with the process.
+    Open,
+}
+
+/// What to steer, and where to.
+#[derive(Clone, Debug)]
+pub struct SteerOptions {
+    /// The cgroup's directory; its descendants are included.
+    pub cgroup: PathBuf,
+    /// The gateway's listener for IPv4.
+    pub listen_v4: SocketAddrV4,
+    /// Its listener for IPv6; without one, IPv6 is steered to the IPv4 listener, which IPv6-only sockets cannot reach.
+    pub listen_v6: Option<SocketAddrV6>,
+    /// Steered ports, TCP and (refused) UDP; usually `[443]`, at most 64.
+    pub ports: Vec<u16>,
+    /// Which connections to those ports.
+    pub scope: SteerScope,
+    /// What happens when no gateway runs.
+    pub fail: Fail,
+    /// Hosts whose addresses are learned: `api.example.com`, or `*.example.com` for every name below it; at most 4096.
+    pub known_hosts: Vec<String>,
+}
+
+/// [`SteerOptions`] in the kernel's form.
+pub(super) struct Compiled {
+    pub(super) settings: Settings,
+    /// The patterns by their number, to name what was learned.
+    pub(super) patterns: HashMap<u64, String>,
+    hosts: Vec<(Name, u32, u64)>,
+    ports: Vec<(u32, u32)>,
+    listener: Listener,
+}
+
+impl SteerOptions {
+    pub(super) fn compile(&self, object: u64) -> Result<Compiled, SteerError> {
+        bounded("ports", self.ports.len(), MAX_PORTS)?;
+        bounded("known hosts", self.known_hosts.len(), MAX_HOSTS)?;
+        let mut hosts = Vec::with_capacity(self.known_hosts.len());
+        let mut patterns = HashMap::new();
+        for pattern in &self.known_hosts {
+            let bad = || SteerError::BadHost(pattern.clone());
+            check_host(pattern).then_some(()).ok_or_else(bad)?;
+            let (name, bytes) = Name::of_pattern(pattern).ok_or_else(bad)?;
+            hosts.push((name, bytes, pattern_number(pattern)));
+            patterns.insert(pattern_number(pattern), pattern.clone());
+        }
+        let v4 = endpoint(self.listen_v4.ip().to_ipv6_mapped().octets(), self.listen_v4.port());
+        let v6 = self.listen_v6.map_or(endpoint([0; 16], 0), |v6| endpoint(v6.ip().octets(), v6.port()));
+        let scope = if self.scope == SteerScope::Known { SCOPE_KNOWN } else { SCOPE_TLS };
+        let fail = if self.fail == Fail::Open { FAIL_OPEN } else { FAIL_CLOSED };
+        Ok(Compiled {
+            settings: Settings { object, scope, fail },
+            patterns,
+            hosts,
+            ports: self.ports.iter().map(|&port| (u32::from(port), 1)).collect(),
+            listener: Listener { v4, v6 },
+        })
+    }
+}
+
+impl Compiled {
+    /// Writes the tables; the settings come last, as they say that the rest is there.
+    pub(super) fn store(&self, maps: &Maps, netns: u64) -> Result<(), SteerError> {
+        maps.listeners.put(netns, self.listener)?;
+        maps.ports.replace(&self.ports)?;
+        maps.set_hosts(&self.hosts)?;
+        maps.set_settings(self.settings)
+    }
+}
+
+/// The pattern's number in the kernel's tables: a hash of it, so that what an earlier gateway learned keeps its
+/// meaning when the list of patterns changes.
+pub(super) fn pattern_number(pattern: &str) -> u64 {
+    digest(&pattern.to_ascii_lowercase().into_bytes())
+}
+
+/// FNV-1a, 64 bits.
+pub(super) fn digest(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+/// A name, or `*.` and a name.
+fn check_host(pattern: &str) -> bool {
+    let name = pattern.strip_prefix("*.").unwrap_or(pattern);
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+    };
+    name.len() <= MAX_NAME && name.split('.').all(is_label)
+}
+
+fn bounded(what: &'static str, count: usize, limit: u32) -> Result<(), SteerError> {
+    if count <= limit as usize { Ok(()) } else { Err(SteerError::TooMany { what, count, limit }) }
+}
+
+fn endpoint(octets: [u8; 16], port: u16) -> Endpoint {
+    Endpoint { ip: Ip::from_octets(octets), port: u32::from(port) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(known_hosts: &[&str]) -> SteerOptions {
+        SteerOptions {
+            cgroup: "/nowhere".into(),
+            listen_v4: "127.0.0.1:4443".parse().expect("an address"),
+            listen_v6: None,
+            ports: vec![443],
+            scope: SteerScope::Tls,
+            fail: Fail::Closed,
+            known_hosts: known_hosts.iter().map(|&host| host.to_owned()).collect(),
+        }
+    }
+
+    #[test]
+    fn hosts_are_names_or_suffixes() {
+        let check = |host: &str, good: bool| assert_eq!(options(&[host]).compile(0).is_ok(), good, "{host}");
+        check("api.openai.com", true);
+        check("*.openai.azure.com", true);
+        check("xn--bcher-kva.example", true);
+        for bad in ["", "*", "*.", "a..b", "a.*.b", "https://a.b", "a.b.", "a b", &"a".repeat(64)] {
+            check(bad, false);
+        }
+    }
+
+    #[test]
+    fn names_are_stored_reversed_and_closed() {
+        let check = |pattern: &str, expected: &[u8]| {
+            let (name, bytes) = Name::of_pattern(pattern).expect("short enough");
+            assert_eq!(&name.bytes[..bytes as usize], expected, "{pattern}");
+            assert!(name.bytes[bytes as usize..].iter().all(|&byte| byte == 0), "{pattern}");
+        };
+        check("Api.Example.COM", b"moc.elpmaxe.ipa\0");
+        check("*.example.com", b"moc.elpmaxe.");
+        check("@Z[`z{\u{e9}", b"\xa9\xc3{z`[z@\0");
+    }
+
+    #[test]
+    fn more_than_fits_is_an_error() {
+        let mut options = options(&[]);
+        options.ports = (0..65).collect();
+        assert!(matches!(options.compile(0), Err(SteerError::TooMany { limit: 64, .. })));
+    }
+}

@@ -1,0 +1,150 @@
+//! Where the pins of a cgroup lie, who holds them, and how they are replaced and removed.
+//!
+//! `/sys/fs/bpf/gateway/<cgroup id>/current` holds the tables and, with `fail: closed`, the links. The folder above
+//! it is locked by the gateway that serves the cgroup, so the lock goes with the process, however it ends.
+
+use super::SteerError;
+use super::kernel::PROGRAMS;
+use super::maps::NAMES;
+use crate::capture::cgroup;
+use crate::capture::preflight::BPFFS;
+use nix::fcntl::{Flock, FlockArg};
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+/// Everything pinned lies here.
+const ROOT: &str = "gateway";
+
+/// The pin folder of one cgroup, locked as long as this value lives.
+pub(super) struct Home {
+    path: PathBuf,
+    _lock: Flock<File>,
+}
+
+impl Home {
+    /// Makes and locks the folder of `cgroup`.
+    pub(super) fn take(cgroup: &Path) -> Result<Home, SteerError> {
+        let path = folder(cgroup)?;
+        make(&path)?;
+        let opened = File::open(&path).map_err(|error| failed("open", &path, error))?;
+        match Flock::lock(opened, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => Ok(Home { path, _lock: lock }),
+            Err((_, nix::errno::Errno::EWOULDBLOCK)) => Err(SteerError::InUse(cgroup.to_owned())),
+            Err((_, error)) => Err(failed("lock", &path, error.into())),
+        }
+    }
+
+    /// The pins in force.
+    pub(super) fn current(&self) -> PathBuf {
+        self.path.join("current")
+    }
+
+    /// An empty folder for pins that will replace them.
+    pub(super) fn fresh(&self) -> Result<PathBuf, SteerError> {
+        let next = self.path.join("next");
+        remove(&next)?;
+        make(&next)?;
+        Ok(next)
+    }
+
+    /// Puts the fresh pins in force. Programs of both sets run for a moment: the older ones steer first, the newer
+    /// ones then refuse the listener's address, so nothing passes beside them.
+    pub(super) fn publish(&self) -> Result<(), SteerError> {
+        let (next, current) = (self.path.join("next"), self.current());
+        remove(&current)?;
+        fs::rename(&next, &current).map_err(|error| failed("rename", &next, error))
+    }
+
+    /// Removes the fresh pins after a failure, and the folders if nothing else is in them.
+    pub(super) fn abandon(self) {
+        // The failure itself is what the caller hears about.
+        let _ = remove(&self.path.join("next"));
+        let _ = fs::remove_dir(&self.path);
+        let _ = fs::remove_dir(Path::new(BPFFS).join(ROOT));
+    }
+
+    /// Removes every pin, and the folders.
+    pub(super) fn remove(self) -> Result<(), SteerError> {
+        remove_home(&self.path)
+    }
+}
+
+/// Whether all tables and all links are there.
+pub(super) fn is_complete(current: &Path) -> bool {
+    PROGRAMS.iter().chain(&NAMES).all(|name| current.join(name).exists())
+}
+
+/// The pins in force for `cgroup`, if any.
+pub(super) fn current(cgroup: &Path) -> Option<PathBuf> {
+    folder(cgroup).ok().map(|path| path.join("current")).filter(|path| path.exists())
+}
+
+/// Removes the pins of a cgroup: its path, or its pin folder where the cgroup itself is gone.
+pub(super) fn detach(cgroup: &Path) -> Result<(), SteerError> {
+    let root = Path::new(BPFFS).join(ROOT);
+    let path = if cgroup.starts_with(&root) && cgroup != root { cgroup.to_owned() } else { folder(cgroup)? };
+    if path.exists() && !has_links(&path) && is_locked(&path) {
+        // The links belong to that process; nobody else can remove them.
+        return Err(SteerError::InUse(cgroup.to_owned()));
+    }
+    remove_home(&path)
+}
+
+/// Every attached cgroup; where the cgroup is gone, its pin folder.
+pub(super) fn attached() -> Vec<PathBuf> {
+    let homes = fs::read_dir(Path::new(BPFFS).join(ROOT)).into_iter().flatten().flatten();
+    let live = homes.map(|entry| entry.path()).filter(|path| has_links(path) || is_locked(path));
+    let cgroup_of = |path: &Path| {
+        let id = path.file_name()?.to_str()?.parse().ok()?;
+        cgroup::find(id).ok()?
+    };
+    live.map(|path| cgroup_of(&path).unwrap_or(path)).collect()
+}
+
+fn folder(cgroup: &Path) -> Result<PathBuf, SteerError> {
+    Ok(Path::new(BPFFS).join(ROOT).join(cgroup::id(cgroup)?.to_string()))
+}
+
+fn has_links(home: &Path) -> bool {
+    PROGRAMS.iter().any(|name| home.join("current").join(name).exists())
+}
+
+fn is_locked(home: &Path) -> bool {
+    let Ok(opened) = File::open(home) else { return false };
+    Flock::lock(opened, FlockArg::LockSharedNonblock).is_err()
+}
+
+fn make(path: &Path) -> Result<(), SteerError> {
+    DirBuilder::new().mode(0o700).recursive(true).create(path).map_err(|error| failed("create", path, error))
+}
+
+fn remove_home(home: &Path) -> Result<(), SteerError> {
+    remove(&home.join("next"))?;
+    remove(&home.join("current"))?;
+    gone(fs::remove_dir(home)).map_err(|error| failed("remove", home, error))?;
+    // The last one out removes the root; others may still be attached.
+    let _ = fs::remove_dir(Path::new(BPFFS).join(ROOT));
+    Ok(())
+}
+
+/// Removes a folder of pins. Links go in the order they came, tables last: as long as a program runs it has them.
+fn remove(folder: &Path) -> Result<(), SteerError> {
+    for name in PROGRAMS.iter().rev().chain(&NAMES) {
+        let path = folder.join(name);
+        gone(fs::remove_file(&path)).map_err(|error| failed("remove", &path, error))?;
+    }
+    gone(fs::remove_dir(folder)).map_err(|error| failed("remove", folder, error))
+}
+
+fn gone(outcome: io::Result<()>) -> io::Result<()> {
+    match outcome {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+fn failed(what: &'static str, path: &Path, source: io::Error) -> SteerError {
+    SteerError::Pin { what, path: path.to_owned(), source }
+}

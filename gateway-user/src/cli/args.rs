@@ -1,0 +1,205 @@
+//! The command line: every command, flag and its help text.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const AFTER: &str = "\
+Exit codes:
+  0    done
+  1    the command failed; the message says what, where, and what to do
+  2    the command line is wrong
+  64   the configuration is wrong; every problem is listed
+  69   something needed is not there: rights, a kernel feature, a free port
+  N    `gateway run` passes on the exit code of the command it ran (128+signal when a signal ended it)";
+
+/// Protects unmodified programs that talk to LLMs: redacts or blocks secrets in the stream, cuts a stream when its
+/// budget is spent, and records all of it.
+#[derive(Debug, Parser)]
+#[command(name = "gateway", version, after_help = AFTER, propagate_version = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Flags every command takes.
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// Flags every command takes; each can also stand in the configuration file or in `GATEWAY_…`.
+#[derive(Debug, Default, Args)]
+pub struct Common {
+    /// Configuration file (YAML).
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where state is kept: CA, records, ledger [default: /var/lib/gateway as root, else the XDG state folder].
+    #[arg(long, global = true, value_name = "DIR")]
+    pub state: Option<PathBuf>,
+    /// `warn` reports and lets pass; `strict` enforces and fails closed [default: strict].
+    #[arg(long, global = true, value_enum)]
+    pub mode: Option<ModeArg>,
+    /// Most this app may spend, in US dollars. What was spent is kept in the state folder.
+    #[arg(long, global = true, value_name = "USD")]
+    pub budget: Option<String>,
+    /// Extra root certificate (PEM) for verifying upstreams, beside the system's.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub upstream_ca: Option<PathBuf>,
+    /// Output for machines.
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// `--mode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ModeArg {
+    /// Report and let pass.
+    Warn,
+    /// Enforce and fail closed.
+    Strict,
+}
+
+/// `--fail`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FailArg {
+    /// While no gateway runs, steered connections are refused.
+    Closed,
+    /// While no gateway runs, connections go straight out.
+    Open,
+}
+
+/// `--steer`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SteerArg {
+    /// Every TCP connection to port 443; what is no LLM host is relayed untouched.
+    Tls,
+    /// Only addresses the app learned for known LLM names.
+    Known,
+}
+
+/// How connections of a cgroup are steered.
+#[derive(Debug, Default, Args)]
+pub struct SteerArgs {
+    /// What happens to steered connections while no gateway runs [default: closed in strict, open in warn].
+    #[arg(long, value_enum)]
+    pub fail: Option<FailArg>,
+    /// Which connections are steered [default: tls].
+    #[arg(long, value_enum)]
+    pub steer: Option<SteerArg>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Protect everything that runs in a cgroup, until stopped (needs root).
+    ///
+    /// Examples:
+    ///   gateway attach --cgroup system.slice/app.service
+    ///   gateway attach --cgroup agents --create --mode strict --budget 5
+    #[command(verbatim_doc_comment)]
+    Attach {
+        /// Path of a cgroup, or its name below the cgroup v2 mount.
+        #[arg(long, value_name = "PATH|NAME")]
+        cgroup: String,
+        /// Make the cgroup if it does not exist.
+        #[arg(long)]
+        create: bool,
+        /// How to steer.
+        #[command(flatten)]
+        steer: SteerArgs,
+    },
+    /// Remove the kernel programs from a cgroup, also those of a gateway that died; without --cgroup from all.
+    Detach {
+        /// Path of a cgroup, or its name below the cgroup v2 mount.
+        #[arg(long, value_name = "PATH|NAME")]
+        cgroup: Option<String>,
+    },
+    /// Run one command protected, in a fresh cgroup with our CA trusted, and pass on its exit code (needs root).
+    ///
+    /// Example:
+    ///   gateway run --budget 2 -- claude -p 'fix the build'
+    #[command(verbatim_doc_comment)]
+    Run {
+        /// Name of the fresh cgroup [default: gateway-run-PID].
+        #[arg(long, value_name = "NAME")]
+        cgroup: Option<String>,
+        /// How to steer.
+        #[command(flatten)]
+        steer: SteerArgs,
+        /// The command and its arguments.
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "CMD")]
+        command: Vec<String>,
+    },
+    /// Serve as reverse proxy for SDKs with a base URL; the same port answers CONNECT (HTTPS_PROXY).
+    ///
+    /// Example:
+    ///   gateway proxy --listen 127.0.0.1:8000 --upstream https://api.openai.com/v1 --mode strict --budget 10.0
+    #[command(verbatim_doc_comment)]
+    Proxy {
+        /// Address to listen on [default: 127.0.0.1:8000].
+        #[arg(long, value_name = "ADDRESS")]
+        listen: Option<String>,
+        /// Base URL of the provider requests are sent to [default: https://api.openai.com/v1].
+        #[arg(long, value_name = "URL")]
+        upstream: Option<String>,
+    },
+    /// What is attached, what passed, and what the budgets say.
+    Status,
+    /// The gateway's own CA: make it, show it, install it where programs look.
+    Trust {
+        /// What to do with it.
+        #[command(subcommand)]
+        action: TrustAction,
+    },
+    /// List recorded flows, newest last.
+    List {
+        /// Most flows listed.
+        #[arg(long, default_value_t = 50, value_name = "N")]
+        limit: usize,
+        /// Only flows with this verdict: allowed, warned, redacted, blocked, cut, relayed, refused, failed.
+        #[arg(long, value_name = "VERDICT")]
+        verdict: Option<String>,
+    },
+    /// Show one recorded flow.
+    Show {
+        /// Its id, or the first letters of it.
+        id: String,
+    },
+    /// Tokens and money by app and model, and what is left of the budgets.
+    Usage,
+    /// Every setting with its effective value and where it comes from, every bound, and what the rules hold back.
+    Explain,
+    /// See it work: a simulated provider, an unmodified client, a split key redacted, a stream cut at its budget.
+    Demo,
+    /// Print a shell completion script.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the version.
+    Version,
+    /// A plain streaming client for the demo, where neither python3 nor curl is present.
+    #[command(hide = true)]
+    DemoClient {
+        /// URL, body, then headers as `name: value`.
+        arguments: Vec<String>,
+    },
+}
+
+/// What `gateway trust` can do.
+#[derive(Debug, Subcommand)]
+pub enum TrustAction {
+    /// Make the CA, or a new one that covers hosts added since.
+    Init {
+        /// Replace an existing CA.
+        #[arg(long)]
+        renew: bool,
+    },
+    /// Show the CA: fingerprint, validity, the names it may sign, where it is installed.
+    Show,
+    /// Print the root certificate (PEM).
+    Export,
+    /// Put the root into the system's trust store (needs root).
+    Install,
+    /// Take the root out of the system's trust store (needs root).
+    Uninstall,
+}

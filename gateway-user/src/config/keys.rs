@@ -1,0 +1,150 @@
+//! The table of configuration keys: for each its name, what it means, how it is read and how it is shown.
+
+use std::path::{Path, PathBuf};
+
+use super::read::{self, Read};
+use super::values::dollars;
+use super::{Config, node::Node};
+
+/// One key.
+pub(super) struct Key {
+    /// As written in a file, with dots between the blocks.
+    pub name: &'static str,
+    /// What it means, with bounds and unit.
+    pub about: &'static str,
+    /// Reads a value into the configuration.
+    pub read: fn(&mut Config, &Node) -> Read<()>,
+    /// Shows the value in the form it is written in.
+    pub show: fn(&Config) -> String,
+}
+
+impl Key {
+    /// The variable that sets it: `GATEWAY_` and the name in capitals, with `_` for each dot.
+    pub fn variable(&self) -> String {
+        format!("GATEWAY_{}", self.name.replace('.', "_").to_ascii_uppercase())
+    }
+}
+
+/// A row: name, meaning, then the field with how it is read and how it is shown.
+macro_rules! keys {
+    ($($name:literal: $about:literal, $($field:ident).+ = $read:expr, $show:expr;)+) => {
+        pub(super) const KEYS: &[Key] = &[$(Key {
+            name: $name,
+            about: $about,
+            read: |config, node| {
+                config.$($field).+ = ($read)(node)?;
+                Ok(())
+            },
+            show: |config| ($show)(&config.$($field).+),
+        },)+];
+    };
+}
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+
+keys! {
+    "mode": "warn reports and lets pass; strict enforces and fails closed",
+        mode = read::choice, ToString::to_string;
+    "budget": "the most that may be spent in all, in dollars; none only counts",
+        budget = read::budget, |budget: &Option<u64>| budget.map_or("none".to_owned(), dollars);
+    "listen": "address and port of the proxy doors",
+        listen = read::address, ToString::to_string;
+    "upstream": "URLs the reverse proxy sends requests to, the preferred one first",
+        upstream = |node: &_| read::list(node, read::upstream), join;
+    "upstream_ca": "PEM file of more roots that upstreams may chain to",
+        upstream_ca = |node: &_| read::file(node).map(Some), |path: &Option<PathBuf>| path.as_deref().map_or("none".to_owned(), shown);
+    "state": "folder of keys, records and the ledger",
+        state = read::path, shown;
+    "fail": "closed refuses steered connections while the gateway is down, open lets them pass; closed in strict mode, open in warn mode",
+        fail = read::choice, ToString::to_string;
+    "steer": "tls steers every connection to the ports; known only those to addresses DNS gave for LLM hosts",
+        steer = read::choice, ToString::to_string;
+    "ports": "TCP ports that are steered, at most 32",
+        ports = ports, join;
+    "cut": "text ends a cut reply with the reason as text; error with the dialect's error event",
+        cut = read::choice, ToString::to_string;
+    "rules.files": "rule files beside the built-in ones",
+        rules.files = |node: &_| read::list(node, read::file), join_paths;
+    "rules.disable": "ids of rules that are off",
+        rules.disable = |node: &_| read::list(node, read::id), join;
+    "rules.dictionaries": "word lists: name, file and action (redact unless given)",
+        rules.dictionaries = read::dictionaries, show_dictionaries;
+    "rules.actions": "by rule id, the action on request and on reply: allow, warn, redact or block",
+        rules.actions = read::actions, show_actions;
+    "providers": "provider files beside the built-in ones",
+        providers = |node: &_| read::list(node, read::file), join_paths;
+    "prices": "price files beside the built-in ones",
+        prices = |node: &_| read::list(node, read::file), join_paths;
+    "unknown_model": "a model without a price is refused (refuse), counts as the dearest (highest) or as free",
+        unknown_model = read::choice, ToString::to_string;
+    "limits.connections": "connections at once, 1 to 1000000; more wait to be accepted",
+        limits.connections = |node: &_| read::number(node, 1..=1_000_000).map(|count| count as usize), ToString::to_string;
+    "limits.header_bytes": "head of one request or reply, 4KiB to 1MiB; longer ones are refused",
+        limits.header_bytes = |node: &_| read::size(node, 4 * KIB..=MIB), ToString::to_string;
+    "limits.request_bytes": "decoded request body that is judged whole, 64KiB to 1GiB; strict refuses longer ones",
+        limits.request_bytes = |node: &_| read::size(node, 64 * KIB..=1024 * MIB), ToString::to_string;
+    "limits.reply_held_bytes": "held back at once in one reply, 4KiB to 64MiB; strict cuts beyond it",
+        limits.reply_held_bytes = |node: &_| read::size(node, 4 * KIB..=64 * MIB), ToString::to_string;
+    "limits.handshake_seconds": "from accepting to the end of the TLS handshake, 1 to 300",
+        limits.handshake = |node: &_| read::seconds(node, 1..=300), whole_seconds;
+    "limits.idle_seconds": "without a byte in either direction, 1 to 86400",
+        limits.idle = |node: &_| read::seconds(node, 1..=86_400), whole_seconds;
+    "limits.upstream_connect_seconds": "from dialling an upstream to the end of its TLS handshake, 1 to 300",
+        limits.upstream_connect = |node: &_| read::seconds(node, 1..=300), whole_seconds;
+    "limits.first_byte_seconds": "from a request's end to the first byte of its reply, 1 to 86400",
+        limits.first_byte = |node: &_| read::seconds(node, 1..=86_400), whole_seconds;
+    "limits.drain_seconds": "from the order to stop until running flows are ended, 0 to 3600",
+        limits.drain = |node: &_| read::seconds(node, 0..=3600), whole_seconds;
+    "workers": "threads of the data plane, 1 to 256; as many as there are cores unless given",
+        workers = |node: &_| read::number(node, 1..=256).map(|count| count as usize), ToString::to_string;
+}
+
+/// The kernel's table of steered ports has 32 places.
+const MAX_PORTS: usize = 32;
+
+fn ports(node: &Node) -> Read<Vec<u16>> {
+    let ports = read::list(node, read::port)?;
+    match ports.len() {
+        1..=MAX_PORTS => Ok(ports),
+        count => Err(vec![super::Problem::new(
+            &node.origin,
+            format!("1 to {MAX_PORTS} ports are expected, not {count}"),
+        )]),
+    }
+}
+
+fn join<T: ToString>(values: &[T]) -> String {
+    match values {
+        [] => "none".to_owned(),
+        values => values.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+    }
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+fn join_paths(paths: &[PathBuf]) -> String {
+    join(&paths.iter().map(|path| shown(path)).collect::<Vec<_>>())
+}
+
+fn whole_seconds(duration: &std::time::Duration) -> String {
+    duration.as_secs().to_string()
+}
+
+fn show_dictionaries(dictionaries: &[super::Dictionary]) -> String {
+    let one = |of: &super::Dictionary| format!("{} ({}, {})", of.name, of.file.display(), of.action);
+    join(&dictionaries.iter().map(one).collect::<Vec<_>>())
+}
+
+fn show_actions(actions: &std::collections::BTreeMap<String, super::RuleActions>) -> String {
+    let one = |(rule, of): (&String, &super::RuleActions)| {
+        let side =
+            |name: &str, action: Option<super::Action>| action.map(|action| format!("{name} {action}"));
+        let sides: Vec<String> =
+            [side("request", of.request), side("reply", of.reply)].into_iter().flatten().collect();
+        format!("{rule} ({})", sides.join(", "))
+    };
+    join(&actions.iter().map(one).collect::<Vec<_>>())
+}

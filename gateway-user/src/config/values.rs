@@ -1,0 +1,187 @@
+//! The types of configured values.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// A value that is one of a few words.
+pub(super) trait Choice: Copy + PartialEq + 'static {
+    /// Each word and its value.
+    const WORDS: &'static [(&'static str, Self)];
+
+    /// The word for this value.
+    fn word(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, value)| *value == self).map_or("", |(word, _)| word)
+    }
+}
+
+macro_rules! choice {
+    ($name:ident { $($word:literal => $variant:ident),+ }) => {
+        impl Choice for $name {
+            const WORDS: &'static [(&'static str, Self)] = &[$(($word, $name::$variant)),+];
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                out.write_str(self.word())
+            }
+        }
+    };
+}
+
+/// Whether verdicts are enforced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Report and let pass: every action counts as `warn` at most.
+    Warn,
+    /// Enforce, and fail closed.
+    Strict,
+}
+choice!(Mode { "warn" => Warn, "strict" => Strict });
+
+/// What is done about a finding; ordered, so that merging is `max`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Nothing; the rule is off in this direction.
+    Allow,
+    /// It is reported.
+    Warn,
+    /// It is masked.
+    Redact,
+    /// The request is refused, or the reply cut.
+    Block,
+}
+choice!(Action { "allow" => Allow, "warn" => Warn, "redact" => Redact, "block" => Block });
+
+/// What happens to steered connections while the gateway is not running.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Fail {
+    /// They are refused.
+    Closed,
+    /// They go straight to where they were meant to go.
+    Open,
+}
+choice!(Fail { "closed" => Closed, "open" => Open });
+
+/// Which connections the kernel steers into the gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SteerScope {
+    /// All to the configured ports; the TLS hello then decides.
+    Tls,
+    /// Only those to addresses that DNS answers gave for known LLM hosts.
+    Known,
+}
+choice!(SteerScope { "tls" => Tls, "known" => Known });
+
+/// How a reply ends that is cut in mid-stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cut {
+    /// A last text with the reason, then the dialect's normal ending: shown by every client, retried by none.
+    Text,
+    /// The dialect's error event, for programs that must see an exception.
+    Error,
+}
+choice!(Cut { "text" => Text, "error" => Error });
+
+/// What a model costs that no price file names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UnknownModel {
+    /// The request is refused.
+    Refuse,
+    /// It counts as the dearest known model.
+    Highest,
+    /// It counts as free.
+    Free,
+}
+choice!(UnknownModel { "refuse" => Refuse, "highest" => Highest, "free" => Free });
+
+/// What is looked for beside the built-in rules, and what is changed about them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// Rule files, beside the built-in ones.
+    pub files: Vec<PathBuf>,
+    /// Ids of rules that are switched off.
+    pub disable: Vec<String>,
+    /// Word lists.
+    pub dictionaries: Vec<Dictionary>,
+    /// Actions that replace a rule's own, by rule id.
+    pub actions: BTreeMap<String, RuleActions>,
+}
+
+/// A word list that acts as one rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dictionary {
+    /// The rule's id: lower-case letters, digits, `-` and `_`.
+    pub name: String,
+    /// The words, one a line.
+    pub file: PathBuf,
+    /// What is done about each, in both directions.
+    pub action: Action,
+}
+
+/// Actions for one rule; `None` leaves the rule's own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RuleActions {
+    /// On requests.
+    pub request: Option<Action>,
+    /// On replies.
+    pub reply: Option<Action>,
+}
+
+/// The bounds of everything that a peer could make grow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections at once; more wait to be accepted.
+    pub connections: usize,
+    /// The head of one request or reply, in bytes.
+    pub header_bytes: usize,
+    /// The body of a request that is judged whole, in bytes after decoding; strict mode refuses longer ones.
+    pub request_bytes: usize,
+    /// What one reply may have held back at once, in bytes; strict mode cuts it beyond.
+    pub reply_held_bytes: usize,
+    /// From accepting to the end of the TLS handshake.
+    pub handshake: Duration,
+    /// Without a byte in either direction.
+    pub idle: Duration,
+    /// From dialling an upstream to the end of its TLS handshake.
+    pub upstream_connect: Duration,
+    /// From a request's end to the first byte of its reply.
+    pub first_byte: Duration,
+    /// From the order to stop until running flows are ended.
+    pub drain: Duration,
+}
+
+/// Reads an amount of dollars, such as `10`, `$5` or `0.000_25`, exactly into nano-dollars.
+///
+/// # Errors
+/// When it is not a plain decimal number of at most nine places, or more than 18 billion dollars.
+pub fn nano_dollars(text: &str) -> Result<u64, &'static str> {
+    const WRONG: &str = "an amount is dollars in decimal, such as 10.0 or $0.25, with at most nine places";
+    let text = text.strip_prefix('$').unwrap_or(text).replace('_', "");
+    let (whole, places) = text.split_once('.').unwrap_or((&text, "0"));
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(whole) || !digits(places) || places.len() > 9 {
+        return Err(WRONG);
+    }
+    let nanos: u64 = format!("{places:0<9}").parse().map_err(|_| WRONG)?;
+    let whole: Option<u64> = whole.parse().ok();
+    let all = whole.and_then(|whole| whole.checked_mul(1_000_000_000)).and_then(|all| all.checked_add(nanos));
+    all.ok_or("the amount is more than 18 billion dollars")
+}
+
+/// Writes nano-dollars as dollars, with two places or as many more as it takes: `10.00`, `0.00025`.
+pub fn dollars(nanos: u64) -> String {
+    let mut places = format!("{:09}", nanos % 1_000_000_000);
+    while places.len() > 2 && places.ends_with('0') {
+        places.pop();
+    }
+    format!("{}.{places}", nanos / 1_000_000_000)
+}

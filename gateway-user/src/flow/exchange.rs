@@ -1,0 +1,219 @@
+//! One exchange, in order: route, read, judge, reserve, send, and the reply behind the holdback.
+
+use std::{sync::Arc, time::Instant};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
+use hyper::body::{Body, Incoming};
+
+use super::{
+    body::ReplyBody,
+    fault::Fault,
+    flow::Flow,
+    refusal::Stop,
+    reply::{self, Expected},
+    request::{self, Read},
+    site::Site,
+    upgrade,
+};
+use crate::{
+    audit::{Digest, Verdict},
+    config::Mode,
+    inspect::{
+        Action, Engine,
+        request::{JudgeOptions, Judged, Located, judge},
+    },
+    ledger::estimate,
+    provider::{Class, Route},
+    upstream::{SendBody, Sent},
+    wire::{
+        dialects::{Dialect, Reason},
+        event::Direction,
+        head,
+    },
+};
+
+/// Answers one request.
+pub async fn exchange(site: Arc<Site>, mut request: Request<Incoming>) -> Response<ReplyBody> {
+    let mut flow = Flow::exchange(&site, &request);
+    site.rebase(&mut request);
+    let route = site.host.route(request.method().as_str(), request.uri().path());
+    flow.note(|record| record.dialect = Some(route.dialect.name().to_owned()));
+    let answer = match check(&site, &request) {
+        Err(stop) => Err((flow, stop)),
+        Ok(()) if upgrade::is_wanted(&request) => upgrade::carry(&site, flow, request).await,
+        Ok(()) if route.class == Class::Inference => infer(&site, flow, route.clone(), request).await,
+        Ok(()) => pass(&site, flow, request).await,
+    };
+    answer.unwrap_or_else(|(flow, stop)| give_up(&site, flow, route.dialect, &stop))
+}
+
+/// Either the answer, or the flow back together with why it stops.
+pub type Outcome = Result<Response<ReplyBody>, (Flow, Stop)>;
+
+/// Answers in upstream's place and records why.
+fn give_up(site: &Site, mut flow: Flow, dialect: &dyn Dialect, stop: &Stop) -> Response<ReplyBody> {
+    let counters = &site.services.counters;
+    let verdict = match stop {
+        Stop::Refused { reason: Reason::PolicyBlocked, .. } => Verdict::Blocked,
+        Stop::Refused { .. } | Stop::Unfit { .. } => Verdict::Refused,
+        Stop::Fault(_) => Verdict::Failed,
+    };
+    match stop {
+        Stop::Fault(Fault::Upstream(_) | Fault::ReplyBody { .. }) => counters.upstream_errors.one(),
+        Stop::Fault(_) => {}
+        Stop::Refused { .. } | Stop::Unfit { .. } => counters.blocks.one(),
+    }
+    let answer = stop.answer(dialect, &flow.id());
+    let length = answer.body().size_hint().exact().unwrap_or(0);
+    flow.bytes(0, length);
+    let status = answer.status().as_u16();
+    flow.note(|record| record.status = status);
+    flow.end(verdict, Some(&stop.message()));
+    answer
+}
+
+fn check(site: &Site, request: &Request<Incoming>) -> Result<(), Stop> {
+    if site.services.config.mode == Mode::Strict && site.is_misdirected(request) {
+        let message =
+            format!("this connection was opened to {}, and the request names another host", site.target.host);
+        return Err(Stop::Unfit { status: StatusCode::MISDIRECTED_REQUEST, message });
+    }
+    Ok(())
+}
+
+/// Judges, charges and forwards a request that carries text to or from a model.
+async fn infer(site: &Arc<Site>, mut flow: Flow, route: Route, request: Request<Incoming>) -> Outcome {
+    let (mut head, body) = request.into_parts();
+    let read = match request::read(site, &head.headers, body).await {
+        Ok(read) => read,
+        Err(stop) => return Err((flow, stop)),
+    };
+    let begun = Instant::now();
+    let (raw, text, trailers) = match read {
+        Read::Whole { raw, text, trailers } => (raw, text, trailers),
+        Read::Unread { head: read, rest, why } => {
+            flow.note(|record| record.reason = why.clone());
+            let body = match rest {
+                Some(rest) => SendBody::Through { head: read, rest },
+                None => SendBody::whole(read),
+            };
+            return through(site, flow, Request::from_parts(head, body), Verdict::Warned, Some(why)).await;
+        }
+    };
+    let (mut flow, judged) = judge_request(site, flow, &route, &raw, &text)?;
+    let principal = (site.origin.principal.app.as_str(), flow.key());
+    let digest = site.services.remembered.digest(principal, head.uri.path(), &text);
+    if let Some((reason, message)) = site.services.remembered.reason(digest, Instant::now()) {
+        return Err((flow, Stop::Refused { reason, message }));
+    }
+    if route.charged {
+        let model = judged.model.as_deref().unwrap_or_default();
+        // JSON counts, base64 does not: pictures are billed by their size in pixels, far below their length.
+        let input = text.len().saturating_sub(usize::try_from(judged.payload).unwrap_or(usize::MAX));
+        if let Err(refused) = flow.reserve(model, estimate::input_tokens(input)) {
+            return Err((
+                flow,
+                Stop::Refused { reason: Reason::BudgetExceeded, message: refused.to_string() },
+            ));
+        }
+    }
+    let body = forwarded(&mut flow, &mut head.headers, raw, judged.body);
+    limit_encodings(&mut head.headers);
+    // It was answered when the body was read.
+    head.headers.remove(header::EXPECT);
+    flow.added(begun);
+    let request = Request::from_parts(head, SendBody::Whole { data: body, trailers });
+    let sent = match site.services.pool.send(&site.target, site.alpn, site.offer, request).await {
+        Ok(sent) => sent,
+        Err(error) => return Err((flow, Fault::from(error).into())),
+    };
+    let expected = Expected {
+        dialect: route.dialect,
+        strip_usage: judged.asked_usage,
+        with_usage: judged.wants_usage || !judged.asked_usage,
+        request: digest,
+    };
+    reply::carry(site, flow, expected, sent).await
+}
+
+/// Judges a request and takes what was found into the flow.
+fn judge_request(
+    site: &Site,
+    mut flow: Flow,
+    route: &Route,
+    raw: &Bytes,
+    text: &Bytes,
+) -> Result<(Flow, Judged), (Flow, Stop)> {
+    let options = JudgeOptions { ask_usage: route.charged && site.host.asks_usage() };
+    let judged = judge(&site.services.engine, route.dialect, text, options);
+    flow.bytes(raw.len() as u64, 0);
+    flow.note(|record| {
+        record.request.before = Some(Digest::of(raw));
+        record.model.clone_from(&judged.model);
+        record.stream = judged.stream;
+    });
+    flow.found(Direction::Request, &judged.findings);
+    if judged.action == Action::Block {
+        let message = why(&site.services.engine, "request", &judged.findings);
+        return Err((flow, Stop::Refused { reason: Reason::PolicyBlocked, message }));
+    }
+    Ok((flow, judged))
+}
+
+/// What the user reads when a rule blocks: the rule and what it looks for, never what it found.
+pub fn why(engine: &Engine, what: &str, findings: &[Located]) -> String {
+    let worst = findings.iter().map(|located| located.finding).max_by_key(|finding| finding.action);
+    match worst.map(|finding| engine.rule(finding.rule)) {
+        Some(rule) => format!("this {what} was blocked by rule {} ({})", rule.id, rule.description),
+        None => format!("this {what} was blocked by policy"),
+    }
+}
+
+/// Forwards an exchange that is not inspected: settings, lists of models, telemetry.
+async fn pass(site: &Arc<Site>, flow: Flow, request: Request<Incoming>) -> Outcome {
+    let request = request.map(|rest| SendBody::Through { head: Bytes::new(), rest });
+    through(site, flow, request, Verdict::Allowed, None).await
+}
+
+/// Sends a request whose reply is passed on unread.
+async fn through(
+    site: &Arc<Site>,
+    mut flow: Flow,
+    request: Request<SendBody>,
+    verdict: Verdict,
+    reason: Option<String>,
+) -> Outcome {
+    flow.bytes(request.body().size_hint().exact().unwrap_or(0), 0);
+    match site.services.pool.send(&site.target, site.alpn, site.offer, request).await {
+        Ok(Sent { reply, lease }) => Ok(reply::through(site, flow, reply, lease, verdict, reason)),
+        Err(error) => Err((flow, Fault::from(error).into())),
+    }
+}
+
+/// The bytes that go upstream: as they came where nothing was changed, else the changed text without encoding.
+fn forwarded(flow: &mut Flow, headers: &mut HeaderMap, raw: Bytes, changed: Option<Vec<u8>>) -> Bytes {
+    let Some(changed) = changed else {
+        flow.note(|record| record.request.after = record.request.before);
+        return raw;
+    };
+    flow.note(|record| record.request.after = Some(Digest::of(&changed)));
+    headers.remove(header::CONTENT_ENCODING);
+    if headers.contains_key(header::CONTENT_LENGTH) {
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(changed.len()));
+    }
+    Bytes::from(changed)
+}
+
+/// Limits what upstream may answer in to what we can decode.
+fn limit_encodings(headers: &mut HeaderMap) {
+    let Some(given) = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()) else {
+        return;
+    };
+    let limited = head::limit_accept_encoding(given);
+    if limited != given
+        && let Ok(value) = HeaderValue::from_str(&limited)
+    {
+        headers.insert(header::ACCEPT_ENCODING, value);
+    }
+}

@@ -1,0 +1,98 @@
+//! What every flow shares: policy, engine, ledger, journal, and the ways in and out.
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use super::{remembered::Remembered, running::Running};
+use crate::{
+    audit::Journal,
+    capture::Steer,
+    config::Config,
+    identity::Digester,
+    inspect::Engine,
+    ledger::Ledger,
+    provider::Catalog,
+    telemetry::Counters,
+    tls::{leaf::Leaves, verify::Offer},
+    upstream::{Alpn, Pool, Target},
+};
+
+/// Most endpoints whose protocol is remembered; beyond it all are learned anew.
+const MOST_SPOKEN: usize = 4096;
+
+/// Everything a flow needs; immutable but for what counts, caches and stores.
+pub struct Services {
+    /// The app this gateway is for: the name of its cgroup, or of the proxy doors.
+    pub app: Arc<str>,
+    /// The effective configuration.
+    pub config: Config,
+    /// Which hosts are LLM providers.
+    pub catalog: Catalog,
+    /// The compiled rules.
+    pub engine: Arc<Engine>,
+    /// Budgets and prices.
+    pub ledger: Ledger,
+    /// Where every flow is recorded.
+    pub journal: Journal,
+    /// Leaf certificates.
+    pub leaves: Leaves,
+    /// Upstream connections.
+    pub pool: Pool,
+    /// The kernel side, at the transparent door.
+    pub steer: Option<Arc<Steer>>,
+    /// Everything counted.
+    pub counters: Arc<Counters>,
+    /// The flows that run.
+    pub running: Running,
+    /// Cut requests, for the clients that repeat them.
+    pub remembered: Remembered,
+    /// Digests credentials.
+    pub digester: Digester,
+    /// Which protocol an endpoint chose, by what it was offered.
+    pub spoken: Mutex<HashMap<(Target, Offer), Alpn>>,
+}
+
+impl Services {
+    /// Whether the kernel saw `address` answered for a known LLM name.
+    pub fn is_known(&self, address: IpAddr) -> bool {
+        self.steer.as_ref().is_some_and(|steer| steer.host_of(address).is_some())
+    }
+
+    /// The protocol upstream speaks when offered what the client offered, so that both sides can speak the same.
+    ///
+    /// The first time this opens the connection the first request then uses. When upstream cannot be reached the
+    /// client's own first choice is taken, and its requests are then told what is wrong.
+    pub async fn spoken(&self, target: &Target, offer: Offer) -> Alpn {
+        match offer {
+            Offer::Nothing | Offer::Http1 => return Alpn::Http1,
+            Offer::Http2 => return Alpn::Http2,
+            Offer::Both => {}
+        }
+        let key = (target.clone(), offer);
+        if let Some(alpn) = self.lock_spoken().get(&key) {
+            return *alpn;
+        }
+        match self.pool.probe(target, offer).await {
+            Ok(alpn) => {
+                let mut spoken = self.lock_spoken();
+                if spoken.len() >= MOST_SPOKEN {
+                    spoken.clear();
+                }
+                spoken.insert(key, alpn);
+                alpn
+            }
+            Err(error) => {
+                tracing::warn!(host = %target.host, %error, "upstream could not be probed");
+                Alpn::Http2
+            }
+        }
+    }
+
+    fn lock_spoken(&self) -> std::sync::MutexGuard<'_, HashMap<(Target, Offer), Alpn>> {
+        // A single insert or clear cannot leave the map half changed.
+        self.spoken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,242 @@
+//! The machine of event streams: each event is read, its texts are scanned, and it waits until all of them are clear.
+
+mod texts;
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::inspect::reply::event::{Event, Part, payload};
+use crate::inspect::reply::track::{Place, Track};
+use crate::inspect::reply::{Released, ReplyOptions, Stop};
+use crate::inspect::request::Located;
+use crate::inspect::{Action, Engine, Finding};
+use crate::wire::Dialect;
+use crate::wire::dialects::Sent;
+use crate::wire::edit::Edit;
+use crate::wire::event::Usage;
+use crate::wire::reading::Reading;
+use crate::wire::sse::{self, Framer};
+
+/// An event stream.
+pub struct Events {
+    engine: Arc<Engine>,
+    dialect: &'static dyn Dialect,
+    options: ReplyOptions,
+    framer: Framer,
+    reading: Reading,
+    tracks: Vec<Track>,
+    queue: VecDeque<Event>,
+    held: usize,
+    /// Events of the framer's buffer that go out as they are, in one slice.
+    run: Run,
+    pub(super) sent: Sent,
+    pub(super) usage: Option<Usage>,
+    pub(super) findings: Vec<Located>,
+    pub(super) stop: Option<Stop>,
+    pub(super) error: bool,
+    /// Something blocked stands in the event at hand.
+    sealed: bool,
+    scratch: Scratch,
+}
+
+/// A stretch of the framer's buffer to be released.
+#[derive(Default)]
+struct Run {
+    bytes: Range<usize>,
+    text: usize,
+    deltas: u32,
+}
+
+/// Space reused from event to event.
+#[derive(Default)]
+struct Scratch {
+    decoded: Vec<u8>,
+    inner: Vec<u8>,
+    found: Vec<Finding>,
+    places: Vec<Place>,
+    parts: Vec<Part>,
+    edits: Vec<Edit>,
+}
+
+impl Events {
+    pub fn new(engine: Arc<Engine>, dialect: &'static dyn Dialect, options: ReplyOptions) -> Events {
+        Events {
+            engine,
+            dialect,
+            options,
+            framer: Framer::default(),
+            reading: Reading::new(),
+            tracks: Vec::new(),
+            queue: VecDeque::new(),
+            held: 0,
+            run: Run::default(),
+            sent: Sent::default(),
+            usage: None,
+            findings: Vec::new(),
+            stop: None,
+            error: false,
+            sealed: false,
+            scratch: Scratch::default(),
+        }
+    }
+
+    /// Bytes held back now.
+    pub fn held(&self) -> usize {
+        self.held
+    }
+
+    pub fn push(&mut self, chunk: Bytes, out: &mut Vec<Released>) {
+        self.framer.push(chunk);
+        while self.stop.is_none() {
+            match self.framer.next_event() {
+                Ok(Some(place)) => self.event(place, out),
+                Ok(None) => break,
+                Err(sse::TooLong) => self.stop = Some(Stop::TooLong),
+            }
+        }
+        self.flush(out);
+        if self.held > self.options.held_bytes || self.queue.len() > self.options.held_events {
+            self.stop = self.stop.or(Some(Stop::Held));
+        }
+    }
+
+    /// The bytes after the last whole event, which [`Events::push`] was given but did not release.
+    pub fn rest(&mut self) -> Bytes {
+        self.framer.rest()
+    }
+
+    pub fn finish(&mut self, out: &mut Vec<Released>) {
+        let rest = self.framer.rest();
+        if !rest.is_empty() && self.stop.is_none() {
+            self.whole(rest, None, out);
+        }
+        if self.stop.is_none() {
+            self.end_tracks(|_| true);
+            self.apply(None);
+            self.release(out);
+        }
+    }
+
+    /// Drops what is held.
+    pub fn drop_held(&mut self) {
+        self.queue.clear();
+        self.held = 0;
+    }
+
+    fn event(&mut self, place: Range<usize>, out: &mut Vec<Released>) {
+        let raw = self.framer.buffer().slice(place.clone());
+        self.whole(raw, Some(place), out);
+    }
+
+    /// Takes one event. `place` says where in the framer's buffer it stands.
+    fn whole(&mut self, raw: Bytes, place: Option<Range<usize>>, out: &mut Vec<Released>) {
+        let data = sse::data(&raw);
+        let marks = self.read(payload(&raw, &data));
+        let text = self.scan(payload(&raw, &data));
+        self.end_channels(&marks);
+        let dropped = marks.only_usage && self.options.strip_usage;
+        let fresh = self.queue.is_empty() && self.scratch.edits.is_empty() && !dropped && self.stop.is_none();
+        if fresh && self.scratch.places.is_empty() && self.all_clear(&self.scratch.parts) {
+            self.scratch.parts.clear();
+            self.sent.note(&marks);
+            return self.pass(raw, place, text, out);
+        }
+        let mut event = Event {
+            raw,
+            data,
+            parts: std::mem::take(&mut self.scratch.parts),
+            edits: std::mem::take(&mut self.scratch.edits),
+            logprobs: self.reading.logprobs.clone(),
+            marks,
+            text,
+            dropped,
+            sealed: std::mem::take(&mut self.sealed),
+        };
+        self.apply(Some(&mut event));
+        self.held += event.raw.len();
+        self.queue.push_back(event);
+        self.release(out);
+    }
+
+    fn all_clear(&self, parts: &[Part]) -> bool {
+        parts.iter().all(|part| part.end <= self.tracks[part.track].clear())
+    }
+
+    /// Acts on what was found in running texts: in the events that wait, and in the one that just came.
+    fn apply(&mut self, mut event: Option<&mut Event>) {
+        let mut places = std::mem::take(&mut self.scratch.places);
+        for Place { track, start, end, finding } in places.drain(..) {
+            let (channel, signed) = (self.tracks[track].channel, self.tracks[track].signed);
+            self.note(channel, finding, signed);
+            if finding.action == Action::Block || signed && finding.action.enforces() {
+                self.tracks[track].block_from(start);
+            } else if finding.action.enforces() {
+                let mut mask = self.engine.rule(finding.rule).mask.as_str();
+                for waiting in self.queue.iter_mut().chain(event.as_deref_mut()) {
+                    if waiting.replace(track, start, end, mask) {
+                        mask = "";
+                    }
+                }
+            }
+        }
+        self.scratch.places = places;
+    }
+
+    /// Releases the events at the head of the queue whose texts are all clear.
+    fn release(&mut self, out: &mut Vec<Released>) {
+        self.flush(out);
+        while let Some(event) = self.queue.front() {
+            if event.sealed || !self.all_clear(&event.parts) {
+                return;
+            }
+            let Some(mut event) = self.queue.pop_front() else { return };
+            self.held -= event.raw.len();
+            if event.dropped {
+                continue;
+            }
+            self.sent.note(&event.marks);
+            let deltas = u32::from(event.text > 0);
+            out.push(Released { bytes: event.bytes(), text_len: event.text, deltas });
+        }
+    }
+
+    /// Lets an event go as it came.
+    fn pass(&mut self, raw: Bytes, place: Option<Range<usize>>, text: usize, out: &mut Vec<Released>) {
+        let deltas = u32::from(text > 0);
+        let Some(place) = place else {
+            self.flush(out);
+            return out.push(Released { bytes: raw, text_len: text, deltas });
+        };
+        if self.run.bytes.end != place.start || self.run.bytes.is_empty() {
+            self.flush(out);
+            self.run.bytes.start = place.start;
+        }
+        self.run.bytes.end = place.end;
+        self.run.text += text;
+        self.run.deltas += deltas;
+    }
+
+    /// Releases the stretch of untouched events.
+    fn flush(&mut self, out: &mut Vec<Released>) {
+        let Run { bytes, text, deltas } = std::mem::take(&mut self.run);
+        if !bytes.is_empty() {
+            out.push(Released { bytes: self.framer.buffer().slice(bytes), text_len: text, deltas });
+        }
+    }
+
+    /// Releases the decided part of the event that waits at the head of the queue.
+    pub fn relax(&mut self, out: &mut Vec<Released>) {
+        let Some(event) = self.queue.front_mut() else { return };
+        let [part] = &event.parts[..] else { return };
+        let clear = self.tracks[part.track].clear();
+        let before = event.raw.len();
+        if let Some(first) = event.split(clear) {
+            self.held -= before - event.raw.len();
+            self.sent.note(&first.marks);
+            out.push(Released { bytes: first.raw, text_len: first.text, deltas: 1 });
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Judging one whole document: its strings decoded and scanned, its raw bytes edited.
+
+use std::collections::HashSet;
+
+use crate::inspect::request::string::scan_string;
+use crate::inspect::request::{Located, MOST_FINDINGS};
+use crate::inspect::{Action, Engine, Finding};
+use crate::wire::edit::{Edit, splice};
+use crate::wire::escape;
+use crate::wire::event::{Channel, Direction, Kind};
+use crate::wire::json::{JsonError, Span};
+use crate::wire::reading::{Form, Piece, Reach, Reading};
+use crate::wire::shape::Shape;
+use crate::wire::unescape::Unescape;
+
+/// A judged document.
+pub struct Document {
+    /// The greatest action of all findings.
+    pub action: Action,
+    /// What is to be changed.
+    pub edits: Vec<Edit>,
+    /// What was found.
+    pub findings: Vec<Located>,
+    /// What was read; empty when `broken`.
+    pub reading: Reading,
+    /// Decoded bytes of text.
+    pub text: u64,
+    /// Why it could not be read.
+    pub broken: Option<JsonError>,
+}
+
+impl Document {
+    /// Reads and judges `body`. What is no JSON is judged as one raw text.
+    pub fn judge(engine: &Engine, direction: Direction, shape: &Shape, body: &[u8]) -> Document {
+        let mut reading = Reading::new();
+        let broken = reading.read(body, shape, true).err();
+        if broken.is_some() {
+            reading.clear();
+            if !body.is_empty() {
+                reading.pieces.push(raw(body));
+            }
+        }
+        let mut judge =
+            Judge { engine, direction, body, decoded: Vec::new(), inner: Vec::new(), found: Vec::new() };
+        let mut document = Document {
+            action: Action::Allow,
+            edits: Vec::new(),
+            findings: Vec::new(),
+            reading: Reading::new(),
+            text: 0,
+            broken,
+        };
+        let mut changed = HashSet::new();
+        for piece in &reading.pieces {
+            let before = document.edits.len();
+            judge.piece(piece, &mut document);
+            if document.edits.len() > before {
+                changed.insert(piece.channel.choice);
+            }
+        }
+        for &(span, _) in reading.logprobs.iter().filter(|(_, choice)| changed.contains(choice)) {
+            document.edits.push(Edit { span, text: "null".to_owned() });
+        }
+        document.reading = reading;
+        document
+    }
+
+    /// The body with the edits; `None` if there are none, or if it is blocked anyway.
+    pub fn edited(&self, body: &[u8]) -> Option<Vec<u8>> {
+        if self.edits.is_empty() || self.action == Action::Block {
+            return None;
+        }
+        Some(splice(body, &mut self.edits.clone()))
+    }
+}
+
+/// The whole body as one text.
+fn raw(body: &[u8]) -> Piece {
+    Piece {
+        channel: Channel::of(Kind::Opaque),
+        lane: 0,
+        span: Span::new(0, body.len()),
+        escaped: false,
+        form: Form::Raw,
+        reach: Reach::Whole,
+        signed: false,
+    }
+}
+
+/// What is needed to judge piece after piece.
+struct Judge<'a> {
+    engine: &'a Engine,
+    direction: Direction,
+    body: &'a [u8],
+    decoded: Vec<u8>,
+    inner: Vec<u8>,
+    found: Vec<Finding>,
+}
+
+impl Judge<'_> {
+    fn piece(&mut self, piece: &Piece, document: &mut Document) {
+        let raw = piece.span.of(self.body);
+        let mut decoded = std::mem::take(&mut self.decoded);
+        decoded.clear();
+        let text = if piece.escaped {
+            escape::decode(raw, &mut decoded);
+            &decoded
+        } else {
+            raw
+        };
+        document.text += text.len() as u64;
+        let direction = if piece.signed { Direction::Reply } else { self.direction };
+        let json = piece.form == Form::Json;
+        scan_string(self.engine, direction, text, json, &mut self.inner, &mut self.found);
+        self.decoded = decoded;
+        if !self.found.is_empty() {
+            self.act(piece, raw, document);
+        }
+    }
+
+    /// Takes what was found in a piece into the document.
+    fn act(&mut self, piece: &Piece, raw: &[u8], document: &mut Document) {
+        let mut places = Unescape::default();
+        if piece.escaped {
+            self.decoded.clear();
+            places.push(raw, &mut self.decoded);
+        }
+        for finding in self.found.drain(..) {
+            let action =
+                if piece.signed && finding.action.enforces() { Action::Block } else { finding.action };
+            let finding = Finding { action, ..finding };
+            document.action = document.action.max(action);
+            if document.findings.len() < MOST_FINDINGS {
+                document.findings.push(Located { channel: piece.channel, finding });
+            }
+            if action.enforces() {
+                let place = (places.source_start(finding.start), places.source_end(finding.end));
+                document.edits.push(edit(piece, place, &self.engine.rule(finding.rule).mask));
+            }
+        }
+    }
+}
+
+/// The replacement of the bytes `place` of a piece, in the raw document.
+fn edit(piece: &Piece, place: (u64, u64), mask: &str) -> Edit {
+    let at = piece.span.start as usize;
+    let place = Span::new(at + place.0 as usize, at + place.1 as usize);
+    match piece.form {
+        // A number with a part replaced is a string.
+        Form::Number => Edit { span: piece.span, text: escape::quoted(mask) },
+        form => Edit { span: place, text: escaped_for(form, mask) },
+    }
+}
+
+/// A mask as it has to stand in text of this form.
+pub fn escaped_for(form: Form, mask: &str) -> String {
+    let inside = |text: &str| {
+        let quoted = escape::quoted(text);
+        quoted[1..quoted.len() - 1].to_owned()
+    };
+    match form {
+        Form::Raw | Form::Number => mask.to_owned(),
+        Form::Text => inside(mask),
+        Form::Json => inside(&inside(mask)),
+    }
+}

@@ -1,0 +1,107 @@
+//! What the simulated provider reads out of a request body, the same for both dialects.
+
+use serde_json::Value;
+
+use super::script::Script;
+
+/// A request, as far as an answer depends on it.
+pub(super) struct Ask {
+    /// The model, repeated in the answer.
+    pub model: String,
+    /// Whether a stream was asked for.
+    pub stream: bool,
+    /// OpenAI: whether the stream is to end with a usage chunk.
+    pub include_usage: bool,
+    /// The last user message without its script line.
+    pub prompt: String,
+    /// What is to be answered.
+    pub script: Script,
+    /// Name of the first tool offered.
+    pub tool: Option<String>,
+    /// Text of a tool's result when that is the last message.
+    pub tool_result: Option<String>,
+    /// Input tokens to report: a quarter of the body's bytes.
+    pub input: u64,
+}
+
+impl Ask {
+    /// Reads a body; `header` is the value of `x-simulate`, which wins over a script line. Errors say what is wrong.
+    pub(super) fn read(body: &[u8], header: Option<&str>) -> Result<Ask, String> {
+        let root: Value =
+            serde_json::from_slice(body).map_err(|error| format!("the body is not JSON: {error}"))?;
+        let model = root["model"].as_str().ok_or("model is missing")?.to_owned();
+        let messages = root["messages"].as_array().map_or(&[][..], Vec::as_slice);
+        let message = match root["prompt"].as_str() {
+            Some(prompt) => prompt.to_owned(),
+            None => messages.iter().rev().find_map(user_text).unwrap_or_default(),
+        };
+        let script = match header {
+            Some(line) => Script::parse(line)?,
+            None => Script::find(&message)?,
+        };
+        let prompt: Vec<&str> = message.lines().filter(|line| !line.trim().starts_with("#sim")).collect();
+        let tool = &root["tools"][0];
+        let tool = tool["function"]["name"].as_str().or(tool["name"].as_str());
+        Ok(Ask {
+            model,
+            stream: root["stream"].as_bool().unwrap_or(false),
+            include_usage: root["stream_options"]["include_usage"].as_bool().unwrap_or(false),
+            prompt: prompt.join("\n"),
+            script,
+            tool: tool.map(str::to_owned),
+            tool_result: messages.last().and_then(tool_result),
+            input: (body.len() as u64).div_ceil(4),
+        })
+    }
+
+    /// Whether the answer is a tool call.
+    pub(super) fn calls_tool(&self) -> bool {
+        self.script.say == super::Say::Tool && self.tool.is_some() && self.tool_result.is_none()
+    }
+
+    /// The texts of the deltas of the answer; of a tool call, its arguments.
+    pub(super) fn pieces(&self) -> Vec<String> {
+        if self.calls_tool() {
+            let arguments = format!("{{\"city\": \"Paris\", \"about\": {}}}", quoted(self.prompt.trim()));
+            return chunks(&arguments, 7);
+        }
+        match &self.tool_result {
+            Some(result) => chunks(&format!("The tool said: {result}"), 6),
+            None => self.script.pieces(self.prompt.trim()),
+        }
+    }
+}
+
+/// `text` as a JSON string with its quotes.
+pub(super) fn quoted(text: &str) -> String {
+    Value::from(text).to_string()
+}
+
+fn chunks(text: &str, size: usize) -> Vec<String> {
+    let letters: Vec<char> = text.chars().collect();
+    letters.chunks(size).map(|part| part.iter().collect()).collect()
+}
+
+/// The text of a user message; `None` for other roles and for messages of tool results only.
+fn user_text(message: &Value) -> Option<String> {
+    (message["role"] == "user").then(|| text_of(&message["content"])).filter(|text| !text.is_empty())
+}
+
+fn text_of(content: &Value) -> String {
+    match content {
+        Value::String(text) => text.clone(),
+        Value::Array(parts) => {
+            parts.iter().filter_map(|part| part["text"].as_str()).collect::<Vec<_>>().join("\n")
+        }
+        _ => String::new(),
+    }
+}
+
+fn tool_result(message: &Value) -> Option<String> {
+    if message["role"] == "tool" {
+        return Some(text_of(&message["content"]));
+    }
+    let parts = message["content"].as_array()?;
+    let result = parts.iter().find(|part| part["type"] == "tool_result")?;
+    Some(text_of(&result["content"]))
+}

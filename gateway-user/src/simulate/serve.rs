@@ -1,0 +1,233 @@
+//! Answers one request of the simulated provider: by path to a dialect, then whole, streamed or as an error.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
+use http_body_util::{BodyExt, Either, Full, Limited};
+use hyper::body::{Body, Frame, Incoming};
+use tokio::sync::mpsc;
+
+use super::ask::Ask;
+use super::log::Outcome;
+use super::server::Shared;
+use super::{anthropic, openai};
+
+/// Largest request body that is read: 64 MiB.
+const MOST_BODY: usize = 64 << 20;
+
+/// A part of a streamed answer.
+pub(super) enum Part<'a> {
+    Opening,
+    ToolOpening,
+    Text(&'a str),
+    ToolArguments(&'a str),
+    /// The end, with the number of output tokens.
+    Closing {
+        output: u64,
+    },
+}
+
+/// The body of an answer.
+pub(super) type Reply = Either<Full<Bytes>, Events>;
+
+/// Which shapes to answer in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Dialect {
+    OpenAi,
+    Anthropic,
+}
+
+/// Answers one request.
+pub(super) async fn answer(
+    request: Request<Incoming>,
+    shared: Arc<Shared>,
+    connection: u64,
+) -> Result<Response<Reply>, io::Error> {
+    let (parts, body) = request.into_parts();
+    let body = Limited::new(body, MOST_BODY).collect().await.map_err(io::Error::other)?.to_bytes();
+    let number = shared.log.add(connection, &parts, &body);
+    let exchange = Exchange { shared, number, dialect: dialect(&parts) };
+    let path = parts.uri.path();
+    if parts.method == Method::GET && path.ends_with("/models") {
+        let list = if exchange.dialect == Dialect::OpenAi { openai::models() } else { anthropic::models() };
+        return Ok(exchange.whole(200, list));
+    }
+    let known = ["/chat/completions", "/completions", "/messages", "/messages/count_tokens"];
+    if parts.method != Method::POST || !known.iter().any(|end| path.ends_with(end)) {
+        return Ok(exchange.error(404, &format!("the simulated provider has no {} {path}", parts.method)));
+    }
+    let ask = match Ask::read(&body, parts.headers.get("x-simulate").and_then(|value| value.to_str().ok())) {
+        Ok(ask) => ask,
+        Err(what) => return Ok(exchange.error(400, &what)),
+    };
+    if path.ends_with("/count_tokens") {
+        return Ok(exchange.whole(200, format!(r#"{{"input_tokens":{}}}"#, ask.input)));
+    }
+    if !ask.script.first.is_zero() {
+        tokio::time::sleep(ask.script.first).await;
+    }
+    if let Some(status) = ask.script.status {
+        return Ok(exchange.error(status, "the script asked for this error"));
+    }
+    Ok(if ask.stream { exchange.stream(ask) } else { exchange.answer(&ask) })
+}
+
+fn dialect(parts: &http::request::Parts) -> Dialect {
+    let anthropic = parts.uri.path().contains("/messages") || parts.headers.contains_key("anthropic-version");
+    if anthropic { Dialect::Anthropic } else { Dialect::OpenAi }
+}
+
+/// One request being answered.
+struct Exchange {
+    shared: Arc<Shared>,
+    number: Option<usize>,
+    dialect: Dialect,
+}
+
+impl Exchange {
+    fn answer(&self, ask: &Ask) -> Response<Reply> {
+        let stamp =
+            |text: String| if ask.script.say == super::Say::Stamps { ask.script.stamp() } else { text };
+        let pieces: Vec<String> = ask.pieces().into_iter().map(stamp).collect();
+        let output = pieces.len() as u64;
+        pieces.iter().for_each(|piece| self.shared.log.tell(self.number, Some(piece)));
+        self.shared.log.tell(self.number, None);
+        let text = pieces.concat();
+        self.whole(
+            200,
+            match self.dialect {
+                Dialect::OpenAi => openai::whole(ask, &text, output),
+                Dialect::Anthropic => anthropic::whole(ask, &text, output),
+            },
+        )
+    }
+
+    fn error(&self, status: u16, message: &str) -> Response<Reply> {
+        self.whole(
+            status,
+            match self.dialect {
+                Dialect::OpenAi => openai::error(status, message),
+                Dialect::Anthropic => anthropic::error(status, message),
+            },
+        )
+    }
+
+    fn whole(&self, status: u16, text: String) -> Response<Reply> {
+        self.shared.log.update(self.number, |entry| {
+            entry.status = status;
+            entry.sent = text.clone().into_bytes();
+            entry.outcome = Outcome::Finished;
+        });
+        let mut response = self.head("application/json");
+        *response.status_mut() = http::StatusCode::from_u16(status).unwrap_or_default();
+        response.map(|()| Either::Left(Full::new(Bytes::from(text))))
+    }
+
+    fn stream(self, ask: Ask) -> Response<Reply> {
+        self.shared.log.update(self.number, |entry| entry.status = 200);
+        let (send, events) = mpsc::channel(1);
+        let mut response = self.head("text/event-stream; charset=utf-8");
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        if ask.script.trailers {
+            response.headers_mut().insert(header::TRAILER, HeaderValue::from_static("x-sim-deltas"));
+        }
+        let shared = self.shared.clone();
+        shared.spawn(async move {
+            let outcome = self.write(&ask, &send).await;
+            self.shared.log.tell(self.number, None);
+            self.shared.log.update(self.number, |entry| entry.outcome = outcome);
+        });
+        response.map(|()| Either::Right(Events(events)))
+    }
+
+    /// Writes the parts of a streamed answer one by one, each only when the transport took the one before.
+    async fn write(&self, ask: &Ask, send: &Sender) -> Outcome {
+        let call = ask.calls_tool();
+        if !self.put(ask, send, if call { Part::ToolOpening } else { Part::Opening }).await {
+            return Outcome::Cancelled;
+        }
+        let pieces = ask.pieces();
+        for (count, piece) in pieces.iter().enumerate() {
+            if ask.script.reset_after == Some(count) {
+                let _ = send.send(Err(io::Error::other("reset by script"))).await;
+                return Outcome::Reset;
+            }
+            if ask.script.stop_after == Some(count) {
+                return Outcome::Finished;
+            }
+            if count > 0 && !ask.script.pace.is_zero() {
+                tokio::select! {
+                    () = tokio::time::sleep(ask.script.pace) => {}
+                    () = send.closed() => return Outcome::Cancelled,
+                }
+            }
+            let part = if call { Part::ToolArguments(piece) } else { Part::Text(piece) };
+            if !self.put(ask, send, part).await {
+                return Outcome::Cancelled;
+            }
+        }
+        if !self.put(ask, send, Part::Closing { output: pieces.len() as u64 }).await {
+            return Outcome::Cancelled;
+        }
+        if ask.script.trailers {
+            let mut trailers = HeaderMap::new();
+            trailers.insert("x-sim-deltas", HeaderValue::from(pieces.len()));
+            let _ = send.send(Ok(Frame::trailers(trailers))).await;
+        }
+        Outcome::Finished
+    }
+
+    /// Hands one part to the transport; false when the caller is gone.
+    async fn put(&self, ask: &Ask, send: &Sender, part: Part<'_>) -> bool {
+        // The place is taken first, so that a stamp is the time of writing and not that of waiting.
+        let Ok(place) = send.reserve().await else { return false };
+        let stamp;
+        let part = match part {
+            Part::Text(_) if ask.script.say == super::Say::Stamps => {
+                stamp = ask.script.stamp();
+                Part::Text(&stamp)
+            }
+            other => other,
+        };
+        if let Part::Text(text) | Part::ToolArguments(text) = part {
+            self.shared.log.tell(self.number, Some(text));
+        }
+        let bytes = Bytes::from(match self.dialect {
+            Dialect::OpenAi => openai::event(ask, part),
+            Dialect::Anthropic => anthropic::event(ask, part),
+        });
+        self.shared.log.update(self.number, |entry| entry.sent.extend_from_slice(&bytes));
+        place.send(Ok(Frame::data(bytes)));
+        true
+    }
+
+    /// The head all answers share.
+    fn head(&self, kind: &'static str) -> Response<()> {
+        let mut response = Response::new(());
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+        let id = if self.dialect == Dialect::OpenAi { "x-request-id" } else { "request-id" };
+        response.headers_mut().insert(id, HeaderValue::from_static("req_sim1"));
+        response
+    }
+}
+
+type Sender = mpsc::Sender<Result<Frame<Bytes>, io::Error>>;
+
+/// A body fed by a channel, one frame per part.
+pub(super) struct Events(mpsc::Receiver<Result<Frame<Bytes>, io::Error>>);
+
+impl Body for Events {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        self.0.poll_recv(cx)
+    }
+}

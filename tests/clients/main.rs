@@ -1,0 +1,55 @@
+//! Real, unmodified clients through the transparent door: no base URL, no proxy variable, names as in the wild.
+//!
+//! They need root, and the SDKs that `cargo xtask test` installs into `target/clients` (or `$GATEWAY_CLIENTS`).
+
+mod attached;
+mod client;
+mod scenarios;
+
+use client::{Client, Tool};
+
+/// One test per scenario for each client.
+macro_rules! client {
+    ($name:ident, $client:expr) => {
+        mod $name {
+            use super::*;
+
+            #[test]
+            fn gets_a_whole_answer() {
+                scenarios::whole($client);
+            }
+
+            #[test]
+            fn gets_a_streamed_answer() {
+                scenarios::streamed($client);
+            }
+
+            #[test]
+            fn calls_a_tool() {
+                scenarios::tool($client);
+            }
+
+            #[test]
+            fn has_keys_redacted_both_ways() {
+                scenarios::redaction($client);
+            }
+
+            #[test]
+            fn sees_a_refusal() {
+                scenarios::refusal($client);
+            }
+
+            #[test]
+            fn sees_a_budget_cut() {
+                scenarios::cut($client);
+            }
+        }
+    };
+}
+
+client!(python_openai, Client { tool: Tool::Python("openai_client.py"), anthropic: false });
+client!(python_anthropic, Client { tool: Tool::Python("anthropic_client.py"), anthropic: true });
+client!(node_openai, Client { tool: Tool::Node("openai_client.cjs"), anthropic: false });
+client!(node_anthropic, Client { tool: Tool::Node("anthropic_client.cjs"), anthropic: true });
+client!(curl_openai, Client { tool: Tool::Curl, anthropic: false });
+client!(curl_anthropic, Client { tool: Tool::Curl, anthropic: true });

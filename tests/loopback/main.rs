@@ -1,0 +1,10 @@
+//! Tests of the whole gateway over loopback: the real binary, a simulated provider, raw HTTP; no root needed.
+
+mod commands;
+mod doors;
+mod fidelity;
+mod hostile;
+mod money;
+mod secrets;
+mod streams;
+mod upstream;

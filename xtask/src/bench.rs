@@ -1,0 +1,30 @@
+//! Builds what is measured as a release and runs the bench (`tests/bench`), which prints the table.
+
+use std::process::Command;
+
+use anyhow::{Context, bail};
+
+/// Runs `cargo xtask bench`; `args` go to the bench: `--quick`, `--json FILE`, `--rounds N`, `--seconds S`,
+/// `--only ROW`, `--check`.
+///
+/// # Errors
+/// When the build or the bench fails.
+pub fn run(args: &[String]) -> anyhow::Result<()> {
+    let root =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask stands in a workspace")?;
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let build = ["build", "--release", "--locked", "--bin", "gateway", "--bin", "bench*"];
+    let packages = ["--package", "gateway", "--package", "gateway-tests"];
+    step(Command::new(cargo).args(build).args(packages).current_dir(root), "building the release")?;
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
+    step(Command::new(target.join("release/bench")).args(args).current_dir(root), "the bench")
+}
+
+fn step(command: &mut Command, what: &str) -> anyhow::Result<()> {
+    let status =
+        command.status().with_context(|| format!("{what}: cannot run {:?}", command.get_program()))?;
+    if !status.success() {
+        bail!("{what} failed with {status}");
+    }
+    Ok(())
+}
