@@ -76,8 +76,7 @@ fn known_question(skb: *mut __sk_buff, at: u32) -> Option<(u64, u32)> {
     let question = unsafe { &mut *question };
     load_name(skb, at, question)?;
     reverse_name(question);
-    // SAFETY: patterns are replaced whole; a stale one only learns one name too many.
-    let pattern = unsafe { HOSTS.get(&question.key) }?;
+    let pattern = HOSTS.get(&question.key)?;
     Some((*pattern, forgotten(&question.end) + 1))
 }
 

@@ -50,7 +50,8 @@ pub fn run(root: &Path, options: &Options) -> Result<ExitCode> {
         fs::remove_file(setting.log()).ok();
         let tally = (stage.run)(&setting).unwrap_or_else(|error| failure(&error));
         report(stage.name, started.elapsed(), &tally);
-        total.add(headed(stage.name, tally));
+        let log = setting.log();
+        total.add(headed(&format!("{} (in full: {})", stage.name, log.display()), tally));
     }
     print!("{}", total.failures);
     println!("{} passed, {} failed", total.passed, total.failed);

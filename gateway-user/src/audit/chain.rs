@@ -12,15 +12,12 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::journal::AuditError;
 use super::record::Record;
-use crate::store::{Store, Tree};
+use crate::store::{Scan, Store, Tree};
 
 /// Sealed records by sequence number: a version byte, prev, hash, JSON.
 pub(super) const RECORDS: Tree = Tree::named("audit.record");
 
-/// Flow ids to sequence numbers.
-pub(super) const IDS: Tree = Tree::named("audit.id");
-
-/// One key: the sequence number and hash of the last record.
+/// One key: the sequence number and hash of the last record that was flushed.
 pub(super) const HEAD: Tree = Tree::named("audit.head");
 
 /// The key of the head in its tree.
@@ -133,10 +130,21 @@ pub struct Sealed {
     pub record: Record,
 }
 
-/// The head as stored; the beginning of a chain where there is none yet.
+/// The head as stored after the last flush; the beginning of a chain where there is none yet.
 pub fn head(store: &dyn Store) -> Result<Head, AuditError> {
     let Some(bytes) = store.get(HEAD, HEAD_KEY)? else { return Ok(Head::default()) };
     decode_head(&bytes).ok_or(AuditError::Head)
+}
+
+/// Where the next record is to go: behind the last one, or behind the head where records before it are missing. Then
+/// the gap stays in the chain, for [`verify`](super::verify) to show.
+pub(super) fn end(store: &dyn Store) -> Result<Head, AuditError> {
+    let head = head(store)?;
+    let last = store.scan(RECORDS, Scan::all(1).reverse())?;
+    let Some((key, value)) = last.first() else { return Ok(head) };
+    let seq = sequence(key).ok_or(AuditError::Record { seq: 0 })?;
+    let hash = open(value).ok_or(AuditError::Record { seq })?.hash;
+    Ok(if seq < head.seq { head } else { Head { seq, hash } })
 }
 
 pub(super) fn encode_head(head: Head) -> Vec<u8> {

@@ -252,7 +252,8 @@ fn spoiled_files_never_panic() {
     for _ in 0..3000 {
         let mut bytes = text.as_bytes().to_vec();
         for _ in 0..=below(4) {
-            let (at, put) = (below(bytes.len()), b" :{}[]-#&*!|>'\"%@\n\t\0\xffa0,"[below(26)]);
+            let marks = b" :{}[]-#&*!|>'\"%@\n\t\0a0,";
+            let (at, put) = (below(bytes.len()), marks[below(marks.len())]);
             if below(2) == 0 { bytes[at] = put } else { bytes.insert(at, put) }
         }
         if let Ok(text) = String::from_utf8(bytes) {

@@ -135,6 +135,8 @@ impl Trust {
 
     fn publish_over(&self, caller: impl Fn(&str) -> Option<OsString>) -> Result<(), TrustError> {
         files::make_folder(&self.state.join(TRUST_FOLDER), 0o755)?;
+        // The app may run as another user than the gateway; what is secret has folders and files of its own.
+        files::let_through(&self.state)?;
         write_changed(&self.public(ROOT_FILE), &self.authority.root().pem)?;
         write_changed(&self.public(BUNDLE_FILE), &self.union(caller))?;
         Ok(())

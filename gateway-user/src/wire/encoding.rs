@@ -4,6 +4,7 @@ use std::io::{ErrorKind, Write};
 
 use brotli_decompressor::DecompressorWriter;
 use flate2::write::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
+use zstd::stream::{raw, zio};
 
 /// Most encodings that are taken off one body.
 pub const MAX_STACK: usize = 3;
@@ -111,7 +112,7 @@ enum Stage {
     Zlib(ZlibDecoder<Room>),
     Deflate(DeflateDecoder<Room>),
     Brotli(Box<DecompressorWriter<Room>>),
-    Zstd(zstd::stream::write::Decoder<'static, Room>),
+    Zstd(zio::Writer<Room, raw::Decoder<'static>>),
 }
 
 impl std::fmt::Debug for Stage {
@@ -127,12 +128,10 @@ impl Stage {
             "deflate" => Stage::DeflateHead(Vec::new()),
             "br" => Stage::Brotli(Box::new(DecompressorWriter::new(Room::default(), 4096))),
             "zstd" => {
-                let mut decoder = zstd::stream::write::Decoder::new(Room::default())
-                    .map_err(|error| EncodingError::Broken("zstd", error))?;
-                decoder
-                    .window_log_max(ZSTD_WINDOW_LOG)
-                    .map_err(|error| EncodingError::Broken("zstd", error))?;
-                Stage::Zstd(decoder)
+                let broken = |error| EncodingError::Broken("zstd", error);
+                let mut decoder = raw::Decoder::new().map_err(broken)?;
+                decoder.set_parameter(raw::DParameter::WindowLogMax(ZSTD_WINDOW_LOG)).map_err(broken)?;
+                Stage::Zstd(zio::Writer::new(Room::default(), decoder))
             }
             other => return Err(EncodingError::Unknown(other.chars().take(32).collect())),
         })
@@ -154,7 +153,7 @@ impl Stage {
             Stage::Zlib(decoder) => Some(decoder.get_mut()),
             Stage::Deflate(decoder) => Some(decoder.get_mut()),
             Stage::Brotli(decoder) => Some(decoder.get_mut()),
-            Stage::Zstd(decoder) => Some(decoder.get_mut()),
+            Stage::Zstd(decoder) => Some(decoder.writer_mut()),
         }
     }
 
@@ -196,7 +195,7 @@ impl Stage {
             Stage::Zlib(decoder) => decoder.try_finish(),
             Stage::Deflate(decoder) => decoder.try_finish(),
             Stage::Brotli(decoder) => decoder.close(),
-            Stage::Zstd(decoder) => decoder.flush(),
+            Stage::Zstd(decoder) => decoder.finish(),
         };
         self.take(result)
     }

@@ -1,9 +1,13 @@
 //! Reading one JSON document through a shape: its pieces of text with their places, and its facts.
 
+mod scope;
+mod value;
+
 use crate::wire::escape;
 use crate::wire::event::{Channel, Kind};
 use crate::wire::json::{JsonError, MAX_DEPTH, Span, Token, Tokens};
-use crate::wire::shape::{Fact, Field, Place, Scope, Shape};
+use crate::wire::shape::{Place, Shape};
+use scope::Open;
 
 /// Keys and numbers shorter than this are too short to hide anything in and are not read as text.
 pub const SHORTEST_ODD_TEXT: usize = 8;
@@ -120,22 +124,6 @@ pub struct Reading {
     key: Vec<u8>,
 }
 
-/// A scope that is still open.
-#[derive(Debug)]
-struct Open {
-    scope: Scope,
-    depth: u32,
-    start: u32,
-    pieces: usize,
-    logprobs: usize,
-    payloads: usize,
-    number: u16,
-    inner: u16,
-    role: Kind,
-    text_source: bool,
-    finished: bool,
-}
-
 impl Reading {
     /// An empty reading.
     pub fn new() -> Reading {
@@ -211,209 +199,11 @@ impl Reading {
         self.key = scratch;
         (place, hash)
     }
-
-    fn enter(&mut self, field: Field, depth: u32, start: u32) {
-        let Field::Scope(scope) = field else { return };
-        if scope == Scope::Error {
-            self.facts.error = true;
-        }
-        let number = self.ordinal(scope);
-        self.scopes.push(Open {
-            scope,
-            depth,
-            start,
-            pieces: self.pieces.len(),
-            logprobs: self.logprobs.len(),
-            payloads: self.payloads.len(),
-            number,
-            inner: 0,
-            role: Kind::User,
-            text_source: false,
-            finished: false,
-        });
-    }
-
-    /// The number of a scope that does not say its own: how many of its sort came before it.
-    fn ordinal(&mut self, scope: Scope) -> u16 {
-        let counter = match scope {
-            Scope::Choice => return self.facts.choices.count_ones() as u16,
-            Scope::Message => &mut self.facts.messages,
-            Scope::Block => match self.scopes.iter_mut().rfind(|open| open.scope == Scope::Choice) {
-                Some(choice) => &mut choice.inner,
-                None => &mut self.blocks,
-            },
-            _ => return 0,
-        };
-        let number = *counter;
-        *counter = counter.saturating_add(1);
-        number
-    }
-
-    fn leave(&mut self, depth: u32, end: u32) {
-        let Some(open) = self.scopes.pop_if(|open| open.depth == depth) else { return };
-        let span = Span { start: open.start, end };
-        let pieces = &mut self.pieces[open.pieces..];
-        match open.scope {
-            Scope::Choice => {
-                pieces.iter_mut().for_each(|piece| piece.channel.choice = open.number);
-                self.logprobs[open.logprobs..].iter_mut().for_each(|(_, choice)| *choice = open.number);
-                self.facts.choices |= bit(open.number);
-                if open.finished {
-                    self.facts.finished |= bit(open.number);
-                }
-            }
-            Scope::Block => pieces.iter_mut().for_each(|piece| piece.channel.block = open.number),
-            Scope::Message => {
-                let user = pieces.iter_mut().filter(|piece| piece.channel.kind == Kind::User);
-                user.for_each(|piece| piece.channel.kind = open.role);
-                self.pieces[open.pieces..].iter_mut().for_each(|piece| piece.channel.block = open.number);
-            }
-            Scope::Source if !open.text_source => self.drop_payloads(open.payloads),
-            Scope::Source => self.payloads.truncate(open.payloads),
-            Scope::Logprobs => {
-                self.pieces.truncate(open.pieces);
-                self.logprobs.push((span, 0));
-            }
-            Scope::StreamOptions => self.facts.stream_options = Some(span),
-            Scope::Usage | Scope::Error => {}
-        }
-    }
-
-    fn string(&mut self, document: &[u8], field: Field, hash: u16, span: Span, escaped: bool) {
-        let mut lane = 0;
-        let (kind, form, reach, signed) = match field {
-            Field::Text(kind) => (kind, Form::Text, Reach::Running, false),
-            Field::Lane(kind, number) => {
-                lane = number;
-                (kind, Form::Text, Reach::Running, false)
-            }
-            Field::Signed(kind) => (kind, Form::Text, Reach::Running, true),
-            Field::Json(kind) => (kind, Form::Json, Reach::Running, false),
-            Field::Whole(kind) => (kind, Form::Text, Reach::Whole, false),
-            Field::Unknown | Field::Scope(_) => {
-                lane = hash;
-                (Kind::Opaque, Form::Text, Reach::Unknown, false)
-            }
-            Field::Url(_) if is_data_url(span.of(document)) => {
-                self.facts.payload += span.len() as u64;
-                return;
-            }
-            Field::Url(kind) => (kind, Form::Text, Reach::Whole, false),
-            Field::Payload(kind) => {
-                self.payloads.push(self.pieces.len());
-                (kind, Form::Text, Reach::Whole, false)
-            }
-            Field::Exempt => return,
-            Field::Fact(fact) => return self.word(document, fact, span, escaped),
-        };
-        self.pieces.push(Piece { channel: Channel::of(kind), lane, span, escaped, form, reach, signed });
-    }
-
-    fn odd_piece(&mut self, kind: Kind, span: Span, escaped: bool, form: Form) {
-        let channel = Channel::of(kind);
-        self.pieces.push(Piece { channel, lane: 0, span, escaped, form, reach: Reach::Whole, signed: false });
-    }
-
-    /// A string that is a fact.
-    fn word(&mut self, document: &[u8], fact: Fact, span: Span, escaped: bool) {
-        let mut scratch = std::mem::take(&mut self.key);
-        let word = plain(document, span, escaped, &mut scratch);
-        match fact {
-            Fact::Model => self.facts.model = Some(span),
-            Fact::Id => self.facts.id = Some(span),
-            Fact::EventType => self.facts.event_type = Some(span),
-            Fact::BlockType => self.facts.block_type = Some(span),
-            Fact::Finish => match self.scopes.iter_mut().rfind(|open| open.scope == Scope::Choice) {
-                Some(choice) => choice.finished = true,
-                None => self.facts.finish = true,
-            },
-            Fact::Role => {
-                if let Some(message) = self.scopes.iter_mut().rfind(|open| open.scope == Scope::Message) {
-                    message.role = role(word);
-                }
-            }
-            Fact::SourceType => {
-                if let Some(source) = self.scopes.iter_mut().rfind(|open| open.scope == Scope::Source) {
-                    source.text_source = word == b"text";
-                }
-            }
-            _ => {}
-        }
-        self.key = scratch;
-    }
-
-    fn number(&mut self, document: &[u8], field: Field, span: Span, odd: bool) {
-        let kind = match field {
-            Field::Fact(fact) => return self.count(fact, span.of(document)),
-            Field::Text(kind) | Field::Json(kind) | Field::Whole(kind) => kind,
-            Field::Unknown => Kind::Opaque,
-            _ => return,
-        };
-        if odd && span.len() >= SHORTEST_ODD_TEXT {
-            self.odd_piece(kind, span, false, Form::Number);
-        }
-    }
-
-    /// A number that is a fact; what is no whole number in range counts as absent.
-    fn count(&mut self, fact: Fact, digits: &[u8]) {
-        let value = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse::<u64>().ok());
-        let tokens = &mut self.facts.tokens;
-        match fact {
-            Fact::InputTokens => tokens.input = value,
-            Fact::CachedTokens => tokens.cached = value,
-            Fact::CacheWriteTokens => tokens.cache_write = value,
-            Fact::OutputTokens => tokens.output = value,
-            Fact::ReasoningTokens => tokens.reasoning = value,
-            Fact::MaxTokens => self.facts.max_tokens = value,
-            Fact::Created => self.facts.created = value,
-            Fact::Choice | Fact::Block => {
-                let number = value.map_or(u16::MAX, |value| value.min(u64::from(u16::MAX)) as u16);
-                let wanted = if fact == Fact::Choice { Scope::Choice } else { Scope::Block };
-                match self.scopes.iter_mut().rfind(|open| open.scope == wanted) {
-                    Some(open) => open.number = number,
-                    None => self.facts.block = Some(number),
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn boolean(&mut self, field: Field, span: Span, value: bool) {
-        match field {
-            Field::Fact(Fact::Stream) => self.facts.stream = value,
-            Field::Fact(Fact::IncludeUsage) => self.facts.include_usage = Some((span, value)),
-            _ => {}
-        }
-    }
-
-    fn null(&mut self, field: Field, span: Span) {
-        if field == Field::Scope(Scope::StreamOptions) {
-            self.facts.stream_options = Some(span);
-        }
-    }
-
-    /// Removes the payload pieces recorded since `from`: they are base64, not text.
-    fn drop_payloads(&mut self, from: usize) {
-        for index in self.payloads.drain(from..).rev() {
-            let piece = self.pieces.remove(index);
-            self.facts.payload += piece.span.len() as u64;
-        }
-    }
 }
 
 /// The bit of a choice in a set of choices.
 pub fn bit(choice: u16) -> u64 {
     1 << choice.min(63)
-}
-
-/// The kind of text a role writes.
-fn role(name: &[u8]) -> Kind {
-    match name {
-        b"system" | b"developer" => Kind::System,
-        b"assistant" | b"model" => Kind::Assistant,
-        b"tool" | b"function" => Kind::ToolResult,
-        _ => Kind::User,
-    }
 }
 
 /// The text of a string, decoded into `scratch` only when it holds escapes.
@@ -424,12 +214,6 @@ fn plain<'a>(document: &'a [u8], span: Span, escaped: bool, scratch: &'a mut Vec
     scratch.clear();
     escape::decode(span.of(document), scratch);
     scratch
-}
-
-/// Whether a URL holds its content itself, as base64 (RFC 2397).
-fn is_data_url(url: &[u8]) -> bool {
-    let head = &url[..url.len().min(256)];
-    url.starts_with(b"data:") && memchr::memmem::find(head, b";base64,").is_some()
 }
 
 /// One step of a hash over the keys that lead to an unknown field.

@@ -97,7 +97,8 @@ pub type Place = u16;
 #[derive(Debug)]
 struct Node {
     field: Field,
-    keys: Vec<(&'static str, Place)>,
+    /// Names with their fingerprints, in the order of the rows.
+    keys: Vec<(u16, &'static str, Place)>,
     item: Place,
     /// Where children no row names lead.
     rest: Place,
@@ -138,12 +139,9 @@ impl Shape {
     /// Where `key` leads from `place`, and whether a row names it.
     pub fn child(&self, place: Place, key: &[u8]) -> (Place, bool) {
         let node = &self.nodes[usize::from(place)];
-        for (name, child) in &node.keys {
-            if name.as_bytes() == key {
-                return (*child, true);
-            }
-        }
-        (node.rest, false)
+        let wanted = fingerprint(key);
+        let named = node.keys.iter().find(|(print, name, _)| *print == wanted && name.as_bytes() == key);
+        named.map_or((node.rest, false), |&(_, _, child)| (child, true))
     }
 
     /// Where the items of an array at `place` lead.
@@ -191,7 +189,7 @@ impl Shape {
             return child;
         }
         let child = self.add(Field::Unknown);
-        self.nodes[usize::from(place)].keys.push((name, child));
+        self.nodes[usize::from(place)].keys.push((fingerprint(name.as_bytes()), name, child));
         child
     }
 
@@ -209,7 +207,7 @@ impl Shape {
             node.rest = inherited;
         }
         let rest = node.rest;
-        let mut below: Vec<Place> = node.keys.iter().map(|&(_, child)| child).collect();
+        let mut below: Vec<Place> = node.keys.iter().map(|&(_, _, child)| child).collect();
         if node.item == NONE {
             node.item = rest;
         } else {
@@ -219,6 +217,11 @@ impl Shape {
             self.settle(child, rest);
         }
     }
+}
+
+/// Length and last byte: enough to tell most names of one object apart without comparing them.
+fn fingerprint(key: &[u8]) -> u16 {
+    (key.len() as u16) << 8 | u16::from(key.last().copied().unwrap_or(0))
 }
 
 #[cfg(test)]

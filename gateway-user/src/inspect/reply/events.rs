@@ -1,5 +1,7 @@
 //! The machine of event streams: each event is read, its texts are scanned, and it waits until all of them are clear.
 
+mod texts;
+
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
@@ -7,21 +9,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::inspect::reply::event::{Event, Part, payload};
-use crate::inspect::reply::track::{MAX_TRACKS, Place, Track};
+use crate::inspect::reply::track::{Place, Track};
 use crate::inspect::reply::{Released, ReplyOptions, Stop};
-use crate::inspect::request::{Located, MOST_FINDINGS, escaped_for, scan_string};
+use crate::inspect::request::Located;
 use crate::inspect::{Action, Engine, Finding};
 use crate::wire::Dialect;
-use crate::wire::dialects::{Marks, Sent};
+use crate::wire::dialects::Sent;
 use crate::wire::edit::Edit;
-use crate::wire::escape;
-use crate::wire::event::{Channel, Direction, Kind, Usage};
-use crate::wire::json::Span;
-use crate::wire::reading::{Form, Piece, Reach, Reading, bit};
+use crate::wire::event::Usage;
+use crate::wire::reading::Reading;
 use crate::wire::sse::{self, Framer};
-
-/// The lane of payloads that are no JSON.
-const RAW_LANE: u16 = u16::MAX;
 
 /// An event stream.
 pub struct Events {
@@ -164,145 +161,6 @@ impl Events {
         self.release(out);
     }
 
-    /// Reads an event's payload into `reading`.
-    fn read(&mut self, payload: &[u8]) -> Marks {
-        let trimmed = payload.trim_ascii();
-        if trimmed.is_empty() || trimmed == b"[DONE]" {
-            self.reading.clear();
-            let done = !trimmed.is_empty();
-            return Marks { stop: done, terminal: done, ..Marks::default() };
-        }
-        if self.reading.read(payload, self.dialect.event(), false).is_err() {
-            self.reading.clear();
-            self.reading.pieces.push(Piece {
-                channel: Channel::of(Kind::Opaque),
-                lane: RAW_LANE,
-                span: Span::new(0, payload.len()),
-                escaped: false,
-                form: Form::Raw,
-                reach: Reach::Unknown,
-                signed: false,
-            });
-            return Marks::default();
-        }
-        let marks = self.dialect.marks(payload, &self.reading.facts);
-        if marks.usage {
-            self.dialect.count(&self.reading.facts.tokens, self.usage.get_or_insert_default());
-        }
-        if !self.sent.is_named() {
-            self.sent.name(payload, &self.reading.facts);
-        }
-        self.error |= marks.error;
-        marks
-    }
-
-    /// Scans the pieces of the event in `reading`; what is found is left in the scratch space. Returns the bytes of
-    /// billed text.
-    fn scan(&mut self, payload: &[u8]) -> usize {
-        let mut billed = 0;
-        let mut pieces = std::mem::take(&mut self.reading.pieces);
-        for piece in pieces.drain(..) {
-            let mut decoded = std::mem::take(&mut self.scratch.decoded);
-            decoded.clear();
-            let text = if piece.escaped {
-                escape::decode(piece.span.of(payload), &mut decoded);
-                &decoded
-            } else {
-                piece.span.of(payload)
-            };
-            let running = piece.reach != Reach::Whole && self.run_on(&piece, text);
-            if piece.reach != Reach::Running {
-                self.scan_alone(payload, &piece, text);
-            }
-            let known = piece.reach == Reach::Running;
-            if known || running && !self.dialect.is_known() {
-                billed += text.len();
-            }
-            self.scratch.decoded = decoded;
-        }
-        self.reading.pieces = pieces;
-        billed
-    }
-
-    /// Scans a piece as part of its running text; false if it is none after all.
-    fn run_on(&mut self, piece: &Piece, text: &[u8]) -> bool {
-        if text.is_empty() {
-            return false;
-        }
-        let index = self.track(piece);
-        let (engine, track, scratch) = (&self.engine, &mut self.tracks[index], &mut self.scratch);
-        if piece.reach == Reach::Unknown && track.repeats(text) {
-            track.finish(engine, &mut scratch.found, &mut scratch.places);
-            return false;
-        }
-        let start = track.fed();
-        track.push(engine, text, &mut scratch.inner, &mut scratch.found, &mut scratch.places);
-        let Piece { span, escaped, form, .. } = *piece;
-        let part =
-            Part { track: index, span, escaped, form, choice: piece.channel.choice, start, end: track.fed() };
-        scratch.parts.push(part);
-        true
-    }
-
-    /// Scans a piece as a text of its own.
-    fn scan_alone(&mut self, payload: &[u8], piece: &Piece, text: &[u8]) {
-        let scratch = &mut self.scratch;
-        let json = piece.form == Form::Json;
-        scan_string(&self.engine, Direction::Reply, text, json, &mut scratch.inner, &mut scratch.found);
-        if scratch.found.is_empty() {
-            return;
-        }
-        let mut found = std::mem::take(&mut scratch.found);
-        for finding in found.drain(..) {
-            if finding.action.enforces() {
-                let mut span = Span::new(finding.start as usize, finding.end as usize);
-                if piece.escaped {
-                    let (start, end) =
-                        escape::locate(piece.span.of(payload), span.start as usize, span.end as usize);
-                    span = Span::new(start, end);
-                }
-                let span = Span { start: piece.span.start + span.start, end: piece.span.start + span.end };
-                let text = escaped_for(piece.form, &self.engine.rule(finding.rule).mask);
-                self.scratch.edits.push(Edit { span, text });
-            }
-            self.sealed |= finding.action == Action::Block;
-            self.note(piece.channel, finding, piece.signed);
-        }
-        self.scratch.found = found;
-    }
-
-    /// The index of a piece's track.
-    fn track(&mut self, piece: &Piece) -> usize {
-        if let Some(index) = self.tracks.iter().position(|track| track.is(piece.channel, piece.lane)) {
-            return index;
-        }
-        let index = self.tracks.len();
-        if index == MAX_TRACKS {
-            return MAX_TRACKS - 1;
-        }
-        let escaped = piece.form != Form::Text || piece.reach == Reach::Unknown;
-        self.tracks.push(Track::new(index, piece.channel, piece.lane, piece.signed, escaped));
-        index
-    }
-
-    /// Ends the running texts that end with an event.
-    fn end_channels(&mut self, marks: &Marks) {
-        if marks.stop {
-            self.end_tracks(|_| true);
-        } else if marks.closes.is_some() || marks.finished != 0 {
-            self.end_tracks(|channel| {
-                marks.closes == Some(channel.block) || marks.finished & bit(channel.choice) != 0
-            });
-        }
-    }
-
-    fn end_tracks(&mut self, ends: impl Fn(Channel) -> bool) {
-        let scratch = &mut self.scratch;
-        for track in self.tracks.iter_mut().filter(|track| ends(track.channel)) {
-            track.finish(&self.engine, &mut scratch.found, &mut scratch.places);
-        }
-    }
-
     fn all_clear(&self, parts: &[Part]) -> bool {
         parts.iter().all(|part| part.end <= self.tracks[part.track].clear())
     }
@@ -325,19 +183,6 @@ impl Events {
             }
         }
         self.scratch.places = places;
-    }
-
-    /// Keeps a finding, and stops the stream if it asks for that.
-    fn note(&mut self, channel: Channel, finding: Finding, signed: bool) {
-        if self.findings.len() < MOST_FINDINGS {
-            self.findings.push(Located { channel, finding });
-        }
-        let stop = match finding.action {
-            Action::Block => Stop::Blocked(finding.rule),
-            Action::Redact if signed => Stop::Signed(finding.rule),
-            _ => return,
-        };
-        self.stop = self.stop.or(Some(stop));
     }
 
     /// Releases the events at the head of the queue whose texts are all clear.

@@ -39,6 +39,9 @@ fn the_bundle_is_the_union_and_others_can_read_it() {
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&trust.bundle()), mode(trust.bundle().parent().unwrap())), (0o644, 0o755));
     assert_eq!((mode(&folder.join("state/authority")), mode(&folder.join("state"))), (0o700, 0o755));
+    std::fs::set_permissions(folder.join("state"), std::fs::Permissions::from_mode(0o700)).unwrap();
+    trust.publish().unwrap();
+    assert_eq!(mode(&folder.join("state")), 0o711, "another user's app could not get to the bundle");
     let written = std::fs::metadata(trust.bundle()).unwrap().modified().unwrap();
     trust.publish().unwrap();
     assert_eq!(

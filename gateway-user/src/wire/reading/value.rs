@@ -1,0 +1,137 @@
+//! Values of a document: which are text, which are facts, which are neither.
+
+use crate::wire::event::{Channel, Kind};
+use crate::wire::json::Span;
+use crate::wire::reading::{Form, Piece, Reach, Reading, SHORTEST_ODD_TEXT, plain};
+use crate::wire::shape::{Fact, Field, Scope};
+
+impl Reading {
+    pub(super) fn string(&mut self, document: &[u8], field: Field, hash: u16, span: Span, escaped: bool) {
+        let mut lane = 0;
+        let (kind, form, reach, signed) = match field {
+            Field::Text(kind) => (kind, Form::Text, Reach::Running, false),
+            Field::Lane(kind, number) => {
+                lane = number;
+                (kind, Form::Text, Reach::Running, false)
+            }
+            Field::Signed(kind) => (kind, Form::Text, Reach::Running, true),
+            Field::Json(kind) => (kind, Form::Json, Reach::Running, false),
+            Field::Whole(kind) => (kind, Form::Text, Reach::Whole, false),
+            Field::Unknown | Field::Scope(_) => {
+                lane = hash;
+                (Kind::Opaque, Form::Text, Reach::Unknown, false)
+            }
+            Field::Url(_) if is_data_url(span.of(document)) => {
+                self.facts.payload += span.len() as u64;
+                return;
+            }
+            Field::Url(kind) => (kind, Form::Text, Reach::Whole, false),
+            Field::Payload(kind) => {
+                self.payloads.push(self.pieces.len());
+                (kind, Form::Text, Reach::Whole, false)
+            }
+            Field::Exempt => return,
+            Field::Fact(fact) => return self.word(document, fact, span, escaped),
+        };
+        self.pieces.push(Piece { channel: Channel::of(kind), lane, span, escaped, form, reach, signed });
+    }
+
+    pub(super) fn odd_piece(&mut self, kind: Kind, span: Span, escaped: bool, form: Form) {
+        let channel = Channel::of(kind);
+        self.pieces.push(Piece { channel, lane: 0, span, escaped, form, reach: Reach::Whole, signed: false });
+    }
+
+    /// A string that is a fact.
+    fn word(&mut self, document: &[u8], fact: Fact, span: Span, escaped: bool) {
+        let mut scratch = std::mem::take(&mut self.key);
+        let word = plain(document, span, escaped, &mut scratch);
+        match fact {
+            Fact::Model => self.facts.model = Some(span),
+            Fact::Id => self.facts.id = Some(span),
+            Fact::EventType => self.facts.event_type = Some(span),
+            Fact::BlockType => self.facts.block_type = Some(span),
+            Fact::Finish => match self.scopes.iter_mut().rfind(|open| open.scope == Scope::Choice) {
+                Some(choice) => choice.finished = true,
+                None => self.facts.finish = true,
+            },
+            Fact::Role => {
+                if let Some(message) = self.scopes.iter_mut().rfind(|open| open.scope == Scope::Message) {
+                    message.role = role(word);
+                }
+            }
+            Fact::SourceType => {
+                if let Some(source) = self.scopes.iter_mut().rfind(|open| open.scope == Scope::Source) {
+                    source.text_source = word == b"text";
+                }
+            }
+            _ => {}
+        }
+        self.key = scratch;
+    }
+
+    pub(super) fn number(&mut self, document: &[u8], field: Field, span: Span, odd: bool) {
+        let kind = match field {
+            Field::Fact(fact) => return self.count(fact, span.of(document)),
+            Field::Text(kind) | Field::Json(kind) | Field::Whole(kind) => kind,
+            Field::Unknown => Kind::Opaque,
+            _ => return,
+        };
+        if odd && span.len() >= SHORTEST_ODD_TEXT {
+            self.odd_piece(kind, span, false, Form::Number);
+        }
+    }
+
+    /// A number that is a fact; what is no whole number in range counts as absent.
+    fn count(&mut self, fact: Fact, digits: &[u8]) {
+        let value = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse::<u64>().ok());
+        let tokens = &mut self.facts.tokens;
+        match fact {
+            Fact::InputTokens => tokens.input = value,
+            Fact::CachedTokens => tokens.cached = value,
+            Fact::CacheWriteTokens => tokens.cache_write = value,
+            Fact::OutputTokens => tokens.output = value,
+            Fact::ReasoningTokens => tokens.reasoning = value,
+            Fact::MaxTokens => self.facts.max_tokens = value,
+            Fact::Created => self.facts.created = value,
+            Fact::Choice | Fact::Block => {
+                let number = value.map_or(u16::MAX, |value| value.min(u64::from(u16::MAX)) as u16);
+                let wanted = if fact == Fact::Choice { Scope::Choice } else { Scope::Block };
+                match self.scopes.iter_mut().rfind(|open| open.scope == wanted) {
+                    Some(open) => open.number = number,
+                    None => self.facts.block = Some(number),
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn boolean(&mut self, field: Field, span: Span, value: bool) {
+        match field {
+            Field::Fact(Fact::Stream) => self.facts.stream = value,
+            Field::Fact(Fact::IncludeUsage) => self.facts.include_usage = Some((span, value)),
+            _ => {}
+        }
+    }
+
+    pub(super) fn null(&mut self, field: Field, span: Span) {
+        if field == Field::Scope(Scope::StreamOptions) {
+            self.facts.stream_options = Some(span);
+        }
+    }
+}
+
+/// The kind of text a role writes.
+fn role(name: &[u8]) -> Kind {
+    match name {
+        b"system" | b"developer" => Kind::System,
+        b"assistant" | b"model" => Kind::Assistant,
+        b"tool" | b"function" => Kind::ToolResult,
+        _ => Kind::User,
+    }
+}
+
+/// Whether a URL holds its content itself, as base64 (RFC 2397).
+fn is_data_url(url: &[u8]) -> bool {
+    let head = &url[..url.len().min(256)];
+    url.starts_with(b"data:") && memchr::memmem::find(head, b";base64,").is_some()
+}
