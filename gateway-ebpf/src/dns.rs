@@ -1,12 +1,11 @@
 //! Learns the addresses of known hosts from DNS answers, before the app sees them (RFC 1035, section 4).
 
-use crate::maps::{HOSTS, LEARNED, NAME, count};
+use crate::maps::{HOSTS, LEARNED, QUESTION, Question, count};
 use aya_ebpf::bindings::__sk_buff;
 use aya_ebpf::helpers::generated::{bpf_ktime_get_ns, bpf_skb_load_bytes};
 use aya_ebpf::programs::SkBuffContext;
 use gateway_ebpf::{
-    Counter, HASH_START, HOST_EXACT, HOST_SUFFIX, Ip, LEARNED_AT_LEAST_SECONDS, LEARNED_AT_MOST_SECONDS,
-    Learned, hash_step,
+    Counter, Ip, LEARNED_AT_LEAST_SECONDS, LEARNED_AT_MOST_SECONDS, Learned, NAME_BYTES, lower,
 };
 
 const DNS_PORT: u16 = 53;
@@ -15,10 +14,8 @@ const IPPROTO_UDP: u8 = 17;
 const TYPE_A: u16 = 1;
 const TYPE_AAAA: u16 = 28;
 const CLASS_IN: u16 = 1;
-/// Longest name on the wire, with its closing zero (RFC 1035, section 2.3.4).
-const NAME_BYTES: usize = 255;
 /// Most labels of a name looked at; a deeper name is not learned.
-const MAX_LABELS: usize = 32;
+const MAX_LABELS: usize = 16;
 /// Most answers of one message looked at, CNAMEs included.
 const MAX_ANSWERS: usize = 24;
 
@@ -71,64 +68,65 @@ fn message_offset(skb: *mut __sk_buff) -> Option<u32> {
     Some(transport + (offset >> 4) as u32 * 4 + 2)
 }
 
-/// The hash of the known pattern the question's name matches, and the length of the name on the wire.
+/// The number of the known pattern the question's name matches, and the length of the name on the wire.
 #[inline(always)]
 fn known_question(skb: *mut __sk_buff, at: u32) -> Option<(u64, u32)> {
-    let name = NAME.get_ptr_mut(0)?;
+    let question = QUESTION.get_ptr_mut(0)?;
     // SAFETY: the slot belongs to this CPU for the run of the program.
-    let name = unsafe { &mut *name };
-    let end = load_name(skb, at, name)?;
-    let mut hash = HASH_START;
-    let mut found = None;
-    for step in 0..NAME_BYTES {
-        if step >= end {
-            break;
-        }
-        let index = end - 1 - step;
-        let byte = name[index & 0xff];
-        if byte == b'.'
-            && let Some(kinds) = HOSTS.get_ptr(hash)
-        {
-            let wanted = if index == 0 { HOST_EXACT } else { HOST_SUFFIX };
-            // SAFETY: patterns are replaced whole; a stale one only learns one name too many.
-            if unsafe { *kinds } & wanted != 0 {
-                found = Some(hash);
-            }
-        }
-        hash = hash_step(hash, byte);
-    }
-    Some((found?, end as u32 + 1))
+    let question = unsafe { &mut *question };
+    load_name(skb, at, question)?;
+    reverse_name(question);
+    let pattern = HOSTS.get(&question.key)?;
+    Some((*pattern, forgotten(&question.end) + 1))
 }
 
-/// Reads the name with every length byte replaced by a dot, and returns where its closing zero stands.
+/// Reads the name with every length byte replaced by a dot, the first by a zero.
 #[inline(always)]
-fn load_name(skb: *mut __sk_buff, at: u32, name: &mut [u8; 256]) -> Option<usize> {
+fn load_name(skb: *mut __sk_buff, at: u32, question: &mut Question) -> Option<()> {
     // SAFETY: the kernel hands every program a valid context.
-    let rest = unsafe { (*skb).len }.checked_sub(at)?;
-    let bytes = if rest > NAME_BYTES as u32 { NAME_BYTES as u32 } else { rest };
+    let rest = unsafe { (*skb).len }.checked_sub(at)?.min(NAME_BYTES as u32);
+    // The verifier loses the bound of `min` on its way to the helper; the compiler must not drop the mask.
+    let bytes = core::hint::black_box(rest) & 0xff;
     if bytes == 0 {
         return None;
     }
-    // SAFETY: `bytes` is at most the size of `name`.
-    if unsafe { bpf_skb_load_bytes(skb.cast(), at, name.as_mut_ptr().cast(), bytes) } != 0 {
+    // SAFETY: `bytes` is at most the size of `wire`.
+    if unsafe { bpf_skb_load_bytes(skb.cast(), at, question.wire.as_mut_ptr().cast(), bytes) } != 0 {
         return None;
     }
     let mut index = 0usize;
     for _ in 0..MAX_LABELS {
-        let length = name[index & 0xff] as usize;
-        if length == 0 {
-            return (index > 0).then_some(index);
+        let length = question.wire[index & 0xff] as usize;
+        if length == 0 || length > 63 || index >= NAME_BYTES {
+            break;
         }
-        if length > 63 {
-            return None;
-        }
-        name[index & 0xff] = b'.';
+        question.wire[index & 0xff] = b'.';
         index += length + 1;
-        if index >= NAME_BYTES {
-            return None;
-        }
     }
-    None
+    let is_whole = index > 0 && index < NAME_BYTES && question.wire[index & 0xff] == 0;
+    question.wire[0] = 0;
+    question.end = index as u32;
+    is_whole.then_some(())
+}
+
+/// Writes the name from its end to its start, in lower case, into the key.
+#[inline(always)]
+fn reverse_name(question: &mut Question) {
+    let end = forgotten(&question.end);
+    for step in 0..NAME_BYTES as u32 {
+        let index = (end.wrapping_sub(step + 1)) & 0xff;
+        let byte = if step < end { lower(question.wire[index as usize]) } else { 0 };
+        question.key.data.bytes[step as usize] = byte;
+    }
+    question.key.prefix_len = end * 8;
+}
+
+/// A number read back from a map, of which the verifier knows nothing any more: it then looks at what follows once,
+/// and not once for each way the value came about.
+#[inline(always)]
+fn forgotten(number: &u32) -> u32 {
+    // SAFETY: a reference is valid to read.
+    unsafe { core::ptr::read_volatile(number) }
 }
 
 /// Stores every address of the answer section; whatever name owns it, it came as an answer to the known name.

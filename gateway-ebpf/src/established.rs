@@ -56,22 +56,22 @@ pub fn peer_name(ctx: &SockAddrContext, family: Family) -> i32 {
     PASS
 }
 
+// Both forms are read before one is chosen: the compiler would otherwise merge the two loads into one at a computed
+// offset, which the verifier refuses. An IPv4 socket's IPv6 words are zero or stale, and not used.
+
 #[inline(always)]
 fn local(ops: *const bpf_sock_ops) -> Endpoint {
     // SAFETY: the kernel hands every program a valid context; volatile, as merged accesses are refused.
     unsafe {
+        let v4 = read_volatile(addr_of!((*ops).local_ip4));
+        let v6 = [
+            read_volatile(addr_of!((*ops).local_ip6[0])),
+            read_volatile(addr_of!((*ops).local_ip6[1])),
+            read_volatile(addr_of!((*ops).local_ip6[2])),
+            read_volatile(addr_of!((*ops).local_ip6[3])),
+        ];
         let port = read_volatile(addr_of!((*ops).local_port));
-        let ip = if read_volatile(addr_of!((*ops).family)) == AF_INET6 {
-            Ip([
-                read_volatile(addr_of!((*ops).local_ip6[0])),
-                read_volatile(addr_of!((*ops).local_ip6[1])),
-                read_volatile(addr_of!((*ops).local_ip6[2])),
-                read_volatile(addr_of!((*ops).local_ip6[3])),
-            ])
-        } else {
-            Ip::v4(read_volatile(addr_of!((*ops).local_ip4)))
-        };
-        Endpoint { ip, port }
+        choose(read_volatile(addr_of!((*ops).family)), v4, v6, port)
     }
 }
 
@@ -81,17 +81,19 @@ fn local(ops: *const bpf_sock_ops) -> Endpoint {
 unsafe fn own_address(sk: *const bpf_sock) -> Endpoint {
     // SAFETY: by the contract above.
     unsafe {
+        let v4 = read_volatile(addr_of!((*sk).src_ip4));
+        let v6 = [
+            read_volatile(addr_of!((*sk).src_ip6[0])),
+            read_volatile(addr_of!((*sk).src_ip6[1])),
+            read_volatile(addr_of!((*sk).src_ip6[2])),
+            read_volatile(addr_of!((*sk).src_ip6[3])),
+        ];
         let port = read_volatile(addr_of!((*sk).src_port));
-        let ip = if read_volatile(addr_of!((*sk).family)) == AF_INET6 {
-            Ip([
-                read_volatile(addr_of!((*sk).src_ip6[0])),
-                read_volatile(addr_of!((*sk).src_ip6[1])),
-                read_volatile(addr_of!((*sk).src_ip6[2])),
-                read_volatile(addr_of!((*sk).src_ip6[3])),
-            ])
-        } else {
-            Ip::v4(read_volatile(addr_of!((*sk).src_ip4)))
-        };
-        Endpoint { ip, port }
+        choose(read_volatile(addr_of!((*sk).family)), v4, v6, port)
     }
+}
+
+#[inline(always)]
+fn choose(family: u32, v4: u32, v6: [u32; 4], port: u32) -> Endpoint {
+    Endpoint { ip: if family == AF_INET6 { Ip(v6) } else { Ip::v4(v4) }, port }
 }

@@ -145,7 +145,7 @@ pub struct Original {
 pub struct Learned {
     /// Valid until this many nanoseconds of `CLOCK_MONOTONIC`.
     pub until: u64,
-    /// Hash of the pattern it was learned for.
+    /// Number of the pattern it was learned for.
     pub pattern: u64,
 }
 
@@ -169,11 +169,6 @@ pub const SCOPE_KNOWN: u32 = 1;
 pub const FAIL_CLOSED: u32 = 0;
 /// Let pass what cannot be steered.
 pub const FAIL_OPEN: u32 = 1;
-
-/// The pattern matches the whole name.
-pub const HOST_EXACT: u32 = 1;
-/// The pattern matches every name that ends in it, one label or more before it.
-pub const HOST_SUFFIX: u32 = 2;
 
 /// Slots of the counter array.
 #[repr(u32)]
@@ -216,23 +211,47 @@ unsafe impl Plain for Original {}
 unsafe impl Plain for Learned {}
 // SAFETY: as above.
 unsafe impl Plain for Settings {}
+// SAFETY: bytes only.
+unsafe impl Plain for Name {}
 
 const _: () = assert!(size_of::<Listener>() == 40);
 const _: () = assert!(size_of::<Peer>() == 8 + 20 + 4);
 const _: () = assert!(size_of::<Original>() == 8 + 20 + 12 + 16);
 
-/// Where [`hash_step`] starts.
-pub const HASH_START: u64 = 0xcbf2_9ce4_8422_2325;
+/// Bytes of a reversed name, its closing zero or dot included (RFC 1035: 255 on the wire, with one length byte more).
+pub const NAME_BYTES: usize = 255;
 
-/// One byte of FNV-1a (64 bits), ASCII letters in lower case. Host names are hashed from their last byte to the
-/// first, so that one pass yields the hash of every suffix.
-#[inline(always)]
-pub const fn hash_step(hash: u64, byte: u8) -> u64 {
-    let byte = if byte >= b'A' && byte <= b'Z' { byte | 0x20 } else { byte };
-    (hash ^ byte as u64).wrapping_mul(0x0000_0100_0000_01b3)
+/// A host name or pattern as a key of the longest-prefix table: lower case, from its last byte to its first, then a
+/// zero for a whole name, or a dot for what every name below it starts with.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Name {
+    /// The bytes, zero after their end.
+    pub bytes: [u8; NAME_BYTES + 1],
 }
 
-/// The hash of a whole host name, without a dot at its end.
-pub fn hash_host(name: &str) -> u64 {
-    name.bytes().rev().fold(HASH_START, hash_step)
+impl Name {
+    /// The key of `pattern`, and how many of its bytes count; none if it is too long.
+    pub fn of_pattern(pattern: &str) -> Option<(Name, u32)> {
+        let (name, last) = match pattern.strip_prefix("*.") {
+            Some(suffix) => (suffix, b'.'),
+            None => (pattern, 0),
+        };
+        let mut bytes = [0; NAME_BYTES + 1];
+        let length = name.len() + 1;
+        let room = bytes.get_mut(..length).filter(|room| room.len() <= NAME_BYTES)?;
+        for (slot, byte) in room.iter_mut().zip(name.bytes().rev().map(lower).chain([last])) {
+            *slot = byte;
+        }
+        Some((Name { bytes }, length as u32))
+    }
+}
+
+/// ASCII lower case without a branch, which would double the verifier's work at each byte: bit 7 of the sums says "at
+/// least A" and "beyond Z".
+#[inline(always)]
+pub const fn lower(byte: u8) -> u8 {
+    let wide = byte as u32;
+    let letter = (wide + 0x3f) & !(wide + 0x25) & !wide & 0x80;
+    byte | (letter >> 2) as u8
 }

@@ -1,10 +1,11 @@
 //! The maps, and the few ways the programs read and count in them.
 
+use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray};
+use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, lpm_trie::Key};
 use gateway_ebpf::{
     COUNTERS, Counter, Ip, Learned, Listener, MAX_CAPTURED, MAX_EXEMPT, MAX_HOSTS, MAX_LEARNED,
-    MAX_LISTENERS, MAX_PENDING, MAX_PORTS, Original, Peer, SCOPE_KNOWN, Settings,
+    MAX_LISTENERS, MAX_PENDING, MAX_PORTS, Name, Original, Peer, SCOPE_KNOWN, Settings,
 };
 
 #[map]
@@ -15,9 +16,9 @@ pub static PORTS: HashMap<u32, u32> = HashMap::with_max_entries(MAX_PORTS, 0);
 /// Namespace cookie → where its steered connections go.
 #[map]
 pub static LISTENERS: HashMap<u64, Listener> = HashMap::with_max_entries(MAX_LISTENERS, 0);
-/// Hash of a known host pattern → `HOST_EXACT | HOST_SUFFIX`.
+/// Known host pattern → its number. The longest match wins.
 #[map]
-pub static HOSTS: HashMap<u64, u32> = HashMap::with_max_entries(MAX_HOSTS, 0);
+pub static HOSTS: LpmTrie<Name, u64> = LpmTrie::with_max_entries(MAX_HOSTS, BPF_F_NO_PREALLOC);
 #[map]
 pub static LEARNED: LruHashMap<Ip, Learned> = LruHashMap::with_max_entries(MAX_LEARNED, 0);
 /// Socket cookie → original destination, from `connect` to the SYN.
@@ -34,9 +35,19 @@ pub static PEERNAMES: LruHashMap<Peer, Original> = LruHashMap::with_max_entries(
 pub static EXEMPT: LruHashMap<u64, u32> = LruHashMap::with_max_entries(MAX_EXEMPT, 0);
 #[map]
 pub static COUNTS: PerCpuArray<u64> = PerCpuArray::with_max_entries(COUNTERS, 0);
-/// Room for the name of a DNS question, too large for the stack.
 #[map]
-pub static NAME: PerCpuArray<[u8; 256]> = PerCpuArray::with_max_entries(1, 0);
+pub static QUESTION: PerCpuArray<Question> = PerCpuArray::with_max_entries(1, 0);
+
+/// Room for the name of a DNS question, too large for the stack.
+#[repr(C)]
+pub struct Question {
+    /// The name as it came, length bytes replaced by dots.
+    pub wire: [u8; 256],
+    /// Where its closing zero stands in `wire`.
+    pub end: u32,
+    /// The name as a key.
+    pub key: Key<Name>,
+}
 
 /// Adds one to a counter.
 #[inline(always)]

@@ -40,8 +40,7 @@ async fn the_reverse_door_passes_requests_and_answers_as_they_are() {
 #[tokio::test]
 async fn usage_the_client_did_not_ask_for_is_asked_for_and_taken_out_again() {
     let provider = provider().await;
-    let gateway =
-        Gateway::proxy(&provider, &format!("https://localhost:{}/v1", provider.https.port()), &[]).await;
+    let gateway = forward(&State::new(&provider), &format!("localhost:{}", provider.https.port())).await;
     let reply = http::post(gateway.address, "/v1/chat/completions", &chat("hello", "deltas=30", true)).await;
     let received = provider.received().pop().expect("the provider got it");
     assert!(received.text().contains("include_usage"), "{}", received.text());
@@ -112,7 +111,16 @@ async fn forward(state: &State, host: &str) -> Gateway {
 
 /// Writes a configuration whose catalog also knows `localhost`, and returns its path.
 pub fn local_catalog(state: &State) -> String {
-    let providers = state.file("providers.yaml", "providers:\n  - id: local\n    hosts: [localhost]\n");
+    let providers = "providers:
+  - id: local
+    name: The simulated provider
+    hosts: [localhost]
+    ask_usage: true
+    routes:
+      - { method: POST, path: /v1/chat/completions, dialect: openai_chat, operation: chat }
+      - { method: POST, path: /v1/messages, dialect: anthropic, operation: messages }
+";
+    let providers = state.file("providers.yaml", providers);
     let config = state.file("gateway.yaml", &format!("providers: [{}]\n", providers.display()));
     config.display().to_string()
 }

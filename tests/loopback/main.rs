@@ -1,5 +1,6 @@
 //! Tests of the whole gateway over loopback: the real binary, a simulated provider, raw HTTP; no root needed.
 
+mod commands;
 mod doors;
 mod fidelity;
 mod hostile;

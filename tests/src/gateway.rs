@@ -211,6 +211,18 @@ impl Gateway {
         self.end(Signal::SIGKILL).await.0
     }
 
+    /// Waits until it ends by itself, as after `gateway detach`.
+    ///
+    /// # Panics
+    /// When it does not in time, or fails.
+    pub async fn ended(mut self) -> State {
+        let ended = tokio::time::timeout(PATIENCE, self.child.wait()).await;
+        let status =
+            ended.unwrap_or_else(|_| panic!("the gateway did not end: {}", self.said())).expect("it ran");
+        assert!(status.success(), "the gateway ended with {status}: {}", self.said());
+        self.state.clone()
+    }
+
     async fn end(mut self, signal: Signal) -> (State, ExitStatus, String) {
         kill(Pid::from_raw(self.pid().cast_signed()), signal).expect("the gateway can be signalled");
         let ended = tokio::time::timeout(PATIENCE, self.child.wait()).await;

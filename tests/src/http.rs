@@ -46,14 +46,19 @@ impl Reply {
 pub struct Connection {
     stream: Box<dyn Stream>,
     read: Vec<u8>,
+    /// What goes into the `Host` header: the name TLS was opened to, once it was.
+    host: String,
 }
+
+/// The `Host` of requests in plain text; the reverse door puts its own upstream in its place.
+const PLAIN_HOST: &str = "api.openai.com";
 
 impl Connection {
     /// Connects in plain text.
     pub async fn plain(address: SocketAddr) -> Connection {
         let tcp = TcpStream::connect(address).await.expect("the listener accepts");
         tcp.set_nodelay(true).expect("a fresh socket takes options");
-        Connection { stream: Box::new(tcp), read: Vec::new() }
+        Connection { stream: Box::new(tcp), read: Vec::new(), host: PLAIN_HOST.to_owned() }
     }
 
     /// Opens a CONNECT tunnel through the proxy at `address`; the reply to CONNECT when it was refused.
@@ -76,9 +81,9 @@ impl Connection {
     /// When the handshake fails.
     pub async fn secure(self, name: &str, roots: &str, alpn: &[&str]) -> std::io::Result<Connection> {
         let connector = TlsConnector::from(Arc::new(trusting(roots, alpn)));
-        let name = ServerName::try_from(name.to_owned()).expect("tests use good names");
-        let stream = connector.connect(name, self.stream).await?;
-        Ok(Connection { stream: Box::new(stream), read: Vec::new() })
+        let server = ServerName::try_from(name.to_owned()).expect("tests use good names");
+        let stream = connector.connect(server, self.stream).await?;
+        Ok(Connection { stream: Box::new(stream), read: Vec::new(), host: name.to_owned() })
     }
 
     /// The stream itself, for those who speak something else on it.
@@ -99,9 +104,9 @@ impl Connection {
 
     /// Sends a POST with a JSON body, keeping the connection open.
     pub async fn post(&mut self, path: &str, body: &str) {
-        let length = body.len();
+        let (length, host) = (body.len(), &self.host);
         let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: api.openai.com\r\nAuthorization: Bearer simulated\r\n\
+            "POST {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer simulated\r\n\
              Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
         );
         self.send((head + body).as_bytes()).await;

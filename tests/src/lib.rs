@@ -7,7 +7,7 @@ pub mod http;
 use std::time::Duration;
 
 /// How long a test waits for a condition before it fails; long, because machines are shared.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Starts a simulated provider with the usual options.
 pub async fn provider() -> ::gateway::simulate::Provider {

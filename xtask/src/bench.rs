@@ -10,7 +10,8 @@ use anyhow::{Context, bail};
 /// # Errors
 /// When the build or the bench fails.
 pub fn run(args: &[String]) -> anyhow::Result<()> {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask stands in a workspace")?;
+    let root =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask stands in a workspace")?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let build = ["build", "--release", "--locked", "--bin", "gateway", "--bin", "bench*"];
     let packages = ["--package", "gateway", "--package", "gateway-tests"];
@@ -20,7 +21,8 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
 }
 
 fn step(command: &mut Command, what: &str) -> anyhow::Result<()> {
-    let status = command.status().with_context(|| format!("{what}: cannot run {:?}", command.get_program()))?;
+    let status =
+        command.status().with_context(|| format!("{what}: cannot run {:?}", command.get_program()))?;
     if !status.success() {
         bail!("{what} failed with {status}");
     }

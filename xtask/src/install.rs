@@ -48,6 +48,9 @@ pub const CLIENTS: &[Package] = &[
     Package { name: "python3-venv", shown_by: PythonModule("ensurepip") },
 ];
 
+/// For the bench: the proxy it compares with.
+pub const BENCH: &[Package] = &[Package { name: "nginx-light", shown_by: Program("nginx") }];
+
 /// For building the kernel programs: a compiler with a ready-made `core` for BPF, and the linker's LLVM.
 pub const BPF_TOOLCHAIN: &[Package] = &[
     Package { name: "libpolly-22-dev", shown_by: Database },
@@ -100,6 +103,16 @@ pub fn available(packages: &[Package]) -> bool {
         let candidate = |text: &str| text.contains("Candidate:") && !text.contains("Candidate: (none)");
         package.present() || policy.is_ok_and(|answer| candidate(&String::from_utf8_lossy(&answer.stdout)))
     })
+}
+
+/// Adds a component of the Rust toolchain, such as clippy, when its cargo `command` does not run.
+pub fn component(component: &str, command: &str) -> Result<()> {
+    if succeeds(Command::new("cargo").args([command, "--version"])) {
+        return Ok(());
+    }
+    let added = succeeds(Command::new("rustup").args(["component", "add", component]));
+    ensure!(added, "cargo {command} is missing; run: rustup component add {component}");
+    Ok(())
 }
 
 /// Installs a cargo subcommand from its registry, locked, when it is missing.

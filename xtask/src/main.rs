@@ -1,5 +1,6 @@
 //! The project's own commands, run as `cargo xtask COMMAND`.
 
+mod bench;
 mod clients;
 mod demo;
 mod ebpf;
@@ -30,6 +31,12 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Measure the gateway beside a direct call, a byte-copying TLS relay and nginx, in one run; print the ratios.
+    Bench {
+        /// `--quick`, `--json FILE`, `--rounds N`, `--seconds S`, `--only ROW`, `--check`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Build a release and show the gateway at work, without an API key and without a network.
     ///
     /// As root the kernel steers an unmodified client; otherwise the same runs through the reverse-proxy door.
@@ -66,6 +73,10 @@ fn main() -> ExitCode {
 fn dispatch(task: Task) -> Result<ExitCode> {
     let root = root()?;
     match task {
+        Task::Bench { arguments } => {
+            install::packages(install::BENCH)?;
+            bench::run(&arguments).map(|()| ExitCode::SUCCESS)
+        }
         Task::Demo { arguments } => demo::run(&root, &arguments),
         Task::Ebpf { check } => {
             let arguments: &[String] = if check { &["--check".to_owned()] } else { &[] };

@@ -18,7 +18,8 @@ pub struct Outcome {
 
 /// Where cargo puts what it builds.
 pub fn target(root: &Path) -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from)
+    let chosen = std::env::var_os("CARGO_TARGET_DIR").and_then(|folder| std::path::absolute(folder).ok());
+    chosen.unwrap_or_else(|| root.join("target"))
 }
 
 /// Runs `command`, adding its output to the file `log` and returning it.

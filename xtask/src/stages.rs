@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
-use crate::install::{self, BPF_TOOLCHAIN, CLIENTS, KERNEL, NETWORK, Package};
+use crate::install::{self, BENCH, BPF_TOOLCHAIN, CLIENTS, KERNEL, NETWORK, Package};
 use crate::suite::Options;
 use crate::tally::Tally;
 use crate::{clients, readme, run, tidy};
@@ -36,8 +36,10 @@ pub const STAGES: &[Stage] = &[
     Stage { name: BUILD, quick: false, program: false, needs: &[], run: build },
     Stage { name: "readme", quick: false, program: true, needs: &[], run: readme },
     Stage { name: "loopback", quick: false, program: true, needs: &[NETWORK], run: loopback },
+    Stage { name: "demo", quick: false, program: true, needs: &[NETWORK], run: demo },
     Stage { name: "netns", quick: false, program: true, needs: &[NETWORK, KERNEL], run: netns },
     Stage { name: "clients", quick: false, program: true, needs: &[NETWORK, KERNEL, CLIENTS], run: clients },
+    Stage { name: "bench", quick: false, program: true, needs: &[NETWORK, BENCH], run: bench },
 ];
 
 /// The stage that makes the program; it runs with every stage that needs one.
@@ -108,10 +110,12 @@ impl Setting<'_> {
 }
 
 fn fmt(setting: &Setting) -> Result<Tally> {
+    install::component("rustfmt", "fmt")?;
     setting.command(&mut setting.cargo(&["fmt", "--all", "--check"]))
 }
 
 fn clippy(setting: &Setting) -> Result<Tally> {
+    install::component("clippy", "clippy")?;
     let arguments = ["clippy", "--workspace", "--all-targets", "--locked", "--", "--deny", "warnings"];
     setting.command(&mut setting.cargo(&arguments))
 }
@@ -120,12 +124,16 @@ fn clippy(setting: &Setting) -> Result<Tally> {
 fn deny(setting: &Setting) -> Result<Tally> {
     install::cargo_command("deny")?;
     let fetched = run::logged(&mut setting.cargo(&["deny", "fetch", "db"]), &setting.log(), LIMIT)?;
-    let mut check = setting.cargo(&["deny", "check", "bans", "licenses", "sources"]);
     let advisories = fetched.success || setting.options.advisories;
-    if advisories {
-        check.arg("advisories");
+    let mut tally = Tally::default();
+    for manifest in ["Cargo.toml", "gateway-ebpf/Cargo.toml"] {
+        let what = ["deny", "--manifest-path", manifest, "check", "bans", "licenses", "sources"];
+        let mut check = setting.cargo(&what);
+        if advisories {
+            check.arg("advisories");
+        }
+        tally.add(setting.command(&mut check)?);
     }
-    let mut tally = setting.command(&mut check)?;
     if !advisories {
         tally.notes.push("advisories not checked: their database cannot be fetched from here".into());
     }
@@ -172,6 +180,11 @@ fn loopback(setting: &Setting) -> Result<Tally> {
     setting.against_the_program("loopback")
 }
 
+fn demo(setting: &Setting) -> Result<Tally> {
+    ensure_root("the demo is tested with the kernel's part")?;
+    setting.against_the_program("demo")
+}
+
 fn netns(setting: &Setting) -> Result<Tally> {
     ensure_root("the kernel tests attach programs and make network namespaces")?;
     setting.against_the_program("netns")
@@ -181,6 +194,11 @@ fn clients(setting: &Setting) -> Result<Tally> {
     ensure_root("the client tests attach programs and make network namespaces")?;
     clients::install(&run::target(setting.root).join("clients"))?;
     setting.against_the_program("clients")
+}
+
+/// A smoke test: that it runs to its end. Figures of a shared machine decide nothing.
+fn bench(setting: &Setting) -> Result<Tally> {
+    setting.xtask(&["bench", "--quick"])
 }
 
 fn ensure_root(why: &str) -> Result<()> {

@@ -1,6 +1,7 @@
 //! `cargo xtask test`: chooses the stages, runs them one after the other, and reports.
 
 use std::fs;
+use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -39,16 +40,18 @@ pub fn run(root: &Path, options: &Options) -> Result<ExitCode> {
         install::packages(stages.iter().flat_map(|stage| stage.needs.iter().copied().flatten()))
     {
         report("install", Duration::ZERO, &failure(&error));
-        total.add(failure(&error));
+        total.add(headed("install", failure(&error)));
     }
     for stage in stages {
         let started = Instant::now();
+        announce(stage.name);
         let setting = Setting { root, options, stage: stage.name };
-        // Its output of an earlier run would be taken for this one's.
+        // The log shows one run; that there was none before is no failure.
         fs::remove_file(setting.log()).ok();
         let tally = (stage.run)(&setting).unwrap_or_else(|error| failure(&error));
         report(stage.name, started.elapsed(), &tally);
-        total.add(headed(stage.name, tally));
+        let log = setting.log();
+        total.add(headed(&format!("{} (in full: {})", stage.name, log.display()), tally));
     }
     print!("{}", total.failures);
     println!("{} passed, {} failed", total.passed, total.failed);
@@ -79,6 +82,15 @@ fn headed(name: &str, mut tally: Tally) -> Tally {
         tally.failures = format!("\n==== {name} ====\n{}\n", tally.failures);
     }
     tally
+}
+
+/// Says at a terminal what is running; its result overwrites the line.
+fn announce(name: &str) {
+    let mut out = std::io::stdout();
+    if out.is_terminal() {
+        // A terminal that is gone needs no announcement.
+        let _ = write!(out, "{name:<10} …\r").and_then(|()| out.flush());
+    }
 }
 
 fn report(name: &str, took: Duration, tally: &Tally) {

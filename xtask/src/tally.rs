@@ -72,16 +72,19 @@ fn count(line: &str, word: &str) -> u64 {
     0
 }
 
-/// What the runner prints about failed tests: from each `failures:` to the next `test result:`.
+/// What the runner prints about failed tests: from each `failures:` to the next `test result:`, without backtraces.
 fn failed_sections(text: &str) -> String {
     let mut kept = String::new();
-    let mut inside = false;
+    let (mut inside, mut backtrace) = (false, false);
     for line in text.lines() {
         inside |= line == "failures:";
+        backtrace |= line == "stack backtrace:";
+        // A frame is indented; the first line that is not ends the trace.
+        backtrace &= line == "stack backtrace:" || line.starts_with(' ');
         if line.starts_with("test result:") {
             inside = false;
         }
-        if inside {
+        if inside && !backtrace {
             kept.push_str(line);
             kept.push('\n');
         }
@@ -100,7 +103,7 @@ mod tests {
     use super::*;
 
     const PASSED: &str = "running 3 tests\n\ntest result: ok. 2 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s\n";
-    const FAILED: &str = "test a ... FAILED\n\nfailures:\n\n---- a stdout ----\nleft 1\n\nfailures:\n    a\n\ntest result: FAILED. 4 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out\n";
+    const FAILED: &str = "test a ... FAILED\n\nfailures:\n\n---- a stdout ----\nleft 1\nstack backtrace:\n   0: f\n      at g\nnote: h\n\nfailures:\n    a\n\ntest result: FAILED. 4 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out\n";
 
     fn check(success: bool, text: &str, expected: (u64, u64, u64), failures: &str) {
         let tally = Tally::of_tests(success, text);
@@ -116,7 +119,7 @@ mod tests {
             false,
             &format!("{PASSED}{FAILED}"),
             (6, 1, 1),
-            "failures:\n\n---- a stdout ----\nleft 1\n\nfailures:\n    a\n\n",
+            "failures:\n\n---- a stdout ----\nleft 1\nnote: h\n\nfailures:\n    a\n\n",
         );
     }
 

@@ -34,6 +34,7 @@ pub const ROOMS: &[&str] = &[
     "flow",
     "admin",
     "simulate",
+    "demo",
     "app",
     "cli",
 ];

@@ -88,6 +88,8 @@ pub async fn run(
     connections.close();
     drain(services).await;
     drop(control);
+    // A socket that stays is replaced by the next gateway; removing it only keeps the folder clean.
+    let _ = std::fs::remove_file(admin::socket(&services.config.state));
     Ok(stopped)
 }
 

@@ -8,19 +8,16 @@ use std::fmt;
 use std::str::FromStr;
 
 use aws_lc_rs::digest::{Context, SHA256};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::journal::AuditError;
 use super::record::Record;
-use crate::store::{Store, Tree};
+use crate::store::{Scan, Store, Tree};
 
 /// Sealed records by sequence number: a version byte, prev, hash, JSON.
 pub(super) const RECORDS: Tree = Tree::named("audit.record");
 
-/// Flow ids to sequence numbers.
-pub(super) const IDS: Tree = Tree::named("audit.id");
-
-/// One key: the sequence number and hash of the last record.
+/// One key: the sequence number and hash of the last record that was flushed.
 pub(super) const HEAD: Tree = Tree::named("audit.head");
 
 /// The key of the head in its tree.
@@ -30,8 +27,8 @@ const VERSION: u8 = 1;
 const PREFIX: usize = 1 + 32 + 32;
 
 /// A SHA-256 digest; text form is lower-case hex.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Digest(pub [u8; 32]);
 
 impl Digest {
@@ -59,7 +56,7 @@ pub struct NotADigest;
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.pad(hex(self, &mut [0; 64]))
     }
 }
 
@@ -94,10 +91,20 @@ impl TryFrom<String> for Digest {
     }
 }
 
-impl From<Digest> for String {
-    fn from(digest: Digest) -> String {
-        digest.to_string()
+impl Serialize for Digest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(hex(self, &mut [0; 64]))
     }
+}
+
+/// Each record holds four digests or more, so they are written without the formatting machinery.
+fn hex<'a>(digest: &Digest, text: &'a mut [u8; 64]) -> &'a str {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for (pair, byte) in text.chunks_exact_mut(2).zip(digest.0) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 15)];
+    }
+    std::str::from_utf8(text).expect("hexadecimal digits are ASCII")
 }
 
 /// Where the chain ends. Kept outside the store it shows that a tail was cut.
@@ -123,10 +130,21 @@ pub struct Sealed {
     pub record: Record,
 }
 
-/// The head as stored; the beginning of a chain where there is none yet.
+/// The head as stored after the last flush; the beginning of a chain where there is none yet.
 pub fn head(store: &dyn Store) -> Result<Head, AuditError> {
     let Some(bytes) = store.get(HEAD, HEAD_KEY)? else { return Ok(Head::default()) };
     decode_head(&bytes).ok_or(AuditError::Head)
+}
+
+/// Where the next record is to go: behind the last one, or behind the head where records before it are missing. Then
+/// the gap stays in the chain, for [`verify`](super::verify) to show.
+pub(super) fn end(store: &dyn Store) -> Result<Head, AuditError> {
+    let head = head(store)?;
+    let last = store.scan(RECORDS, Scan::all(1).reverse())?;
+    let Some((key, value)) = last.first() else { return Ok(head) };
+    let seq = sequence(key).ok_or(AuditError::Record { seq: 0 })?;
+    let hash = open(value).ok_or(AuditError::Record { seq })?.hash;
+    Ok(if seq < head.seq { head } else { Head { seq, hash } })
 }
 
 pub(super) fn encode_head(head: Head) -> Vec<u8> {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::chain::{self, HEAD, HEAD_KEY, Head, IDS, RECORDS};
+use super::chain::{self, HEAD, HEAD_KEY, Head, RECORDS};
 use super::queue::Queue;
 use super::record::Record;
 use crate::store::{Batch, Store, StoreError};
@@ -64,7 +64,7 @@ pub struct Journal {
 impl Journal {
     /// Continues the chain in `store`, or begins one.
     pub fn open(store: Arc<dyn Store>) -> Result<Journal, AuditError> {
-        let head = chain::head(&*store)?;
+        let head = chain::end(&*store)?;
         let queue = Arc::new(Queue::new(QUEUE));
         let writer = Writer { store, queue: Arc::clone(&queue), head };
         let writer = thread::Builder::new().name("audit".into()).spawn(move || writer.run());
@@ -112,40 +112,46 @@ struct Writer {
 impl Writer {
     /// The thread's life; tells whether nothing was lost.
     fn run(mut self) -> bool {
-        let mut flush_at = None;
+        let mut flush_at: Option<Instant> = None;
         let mut whole = true;
         while let Some(records) = self.queue.take(BATCH, flush_at) {
-            if records.is_empty() {
-                whole &= self.persist(|writer| writer.store.flush());
-                self.queue.done();
-                flush_at = None;
-                continue;
+            for record in &records {
+                whole &= self.write(record);
             }
-            whole &= self.write(&records);
-            flush_at.get_or_insert_with(|| Instant::now() + FLUSH_WITHIN);
+            // Records that keep coming do not put the flush off.
+            let due = *flush_at.get_or_insert_with(|| Instant::now() + FLUSH_WITHIN);
+            if Instant::now() >= due {
+                whole &= self.flush();
+                flush_at = None;
+            }
         }
-        whole &= self.persist(|writer| writer.store.flush());
-        self.queue.done();
-        whole
+        // The head is written behind the first flush, and made durable by the second.
+        whole & self.flush() & self.flush()
     }
 
-    fn write(&mut self, records: &[Record]) -> bool {
-        let mut head = self.head;
+    fn write(&mut self, record: &Record) -> bool {
+        // Maps with other than text keys, which is what JSON cannot hold, are no part of a record.
+        let json = serde_json::to_vec(record).expect("a record is plain JSON");
+        let (next, value) = chain::seal(self.head, &json);
         let mut batch = Batch::new();
-        for record in records {
-            // Maps with other than text keys, which is what JSON cannot hold, are no part of a record.
-            let json = serde_json::to_vec(record).expect("a record is plain JSON");
-            let (next, value) = chain::seal(head, &json);
-            batch.put(RECORDS, next.seq.to_be_bytes(), value);
-            batch.put(IDS, record.id.as_str(), next.seq.to_be_bytes());
-            head = next;
-        }
-        batch.put(HEAD, HEAD_KEY, chain::encode_head(head));
+        batch.put(RECORDS, next.seq.to_be_bytes(), value);
         let written = self.persist(|writer| writer.store.write(batch.clone()));
         if written {
-            self.head = head;
+            self.head = next;
+        } else {
+            tracing::error!(flow = %record.id, "a record is lost: the store took none while closing");
         }
         written
+    }
+
+    /// Makes the records durable, and then says so: a head in the store is never ahead of its records.
+    fn flush(&self) -> bool {
+        let mut head = Batch::new();
+        head.put(HEAD, HEAD_KEY, chain::encode_head(self.head));
+        let flushed =
+            self.persist(|writer| writer.store.flush().and_then(|()| writer.store.write(head.clone())));
+        self.queue.done();
+        flushed
     }
 
     /// Tries until the store takes it; once the journal is closing only a few times more.
@@ -157,7 +163,7 @@ impl Writer {
             if last_tries >= LAST_TRIES {
                 return false;
             }
-            thread::sleep(RETRY_AFTER);
+            thread::park_timeout(RETRY_AFTER);
         }
         true
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::chain::{self, IDS, RECORDS, Sealed};
+use super::chain::{self, RECORDS, Sealed};
 use super::id;
 use super::journal::AuditError;
 use super::record::{Record, Verdict};
@@ -14,6 +14,9 @@ use crate::store::{Scan, Store};
 
 /// Records read at a time.
 const PAGE: usize = 256;
+
+/// So many flows with the same beginning of an id are enough to say that it is too short.
+const SEVERAL: usize = 10;
 
 /// Which records to take; what is not set lets all pass.
 #[derive(Clone, Debug, Default)]
@@ -49,11 +52,12 @@ impl Filter {
 /// The latest `limit` records that `filter` takes, latest first.
 pub fn list(store: &dyn Store, filter: &Filter, limit: usize) -> Result<Vec<Sealed>, AuditError> {
     let mut found = Vec::new();
-    backwards(store, |sealed| {
+    backwards(store, |key, value| {
+        let sealed = chain::read(key, value)?;
         if filter.takes(&sealed.record) {
             found.push(sealed);
         }
-        found.len() < limit
+        Ok(found.len() < limit)
     })?;
     found.truncate(limit);
     Ok(found)
@@ -70,20 +74,35 @@ pub enum Lookup {
     Several(usize),
 }
 
-/// The record whose id is, or begins with, `prefix`; upper or lower case.
+/// The record whose id is, or begins with, `prefix`; upper or lower case. Reads the whole chain, the latest first.
 pub fn get(store: &dyn Store, prefix: &str) -> Result<Lookup, AuditError> {
     let prefix = prefix.to_ascii_lowercase();
     if prefix.is_empty() || prefix.len() > id::LENGTH {
         return Ok(Lookup::None);
     }
-    let ids = store.scan(IDS, Scan::prefix(prefix.as_bytes(), 10))?;
-    let [(_, key)] = &ids[..] else {
-        return Ok(if ids.is_empty() { Lookup::None } else { Lookup::Several(ids.len()) });
-    };
-    match store.get(RECORDS, key)? {
-        Some(value) => Ok(Lookup::Found(Box::new(chain::read(key, &value)?))),
-        None => Err(AuditError::Record { seq: chain::sequence(key).unwrap_or(0) }),
+    let mut found = Vec::new();
+    backwards(store, |key, value| {
+        if begins_with(value, &prefix) {
+            found.push(chain::read(key, value)?);
+        }
+        Ok(found.len() < SEVERAL && (found.is_empty() || prefix.len() < id::LENGTH))
+    })?;
+    Ok(match found.len() {
+        0 | 1 => found.pop().map_or(Lookup::None, |sealed| Lookup::Found(Box::new(sealed))),
+        several => Lookup::Several(several),
+    })
+}
+
+/// Whether a stored record's id begins so; reads no more of the record than that.
+fn begins_with(value: &[u8], prefix: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Named<'a> {
+        #[serde(borrow)]
+        id: &'a str,
     }
+    let json = chain::open(value).map_or(&[][..], |stored| stored.json);
+    let named = serde_json::from_slice::<Named<'_>>(json);
+    named.is_ok_and(|named| named.id.starts_with(prefix))
 }
 
 /// What spending is summed up by.
@@ -121,12 +140,12 @@ pub struct Spend {
 /// Sums up the records that `filter` takes, by name. Relayed connections are not LLM flows and stay out.
 pub fn usage(store: &dyn Store, filter: &Filter, by: Group) -> Result<Vec<Spend>, AuditError> {
     let mut groups: BTreeMap<String, Spend> = BTreeMap::new();
-    backwards(store, |sealed| {
-        let record = &sealed.record;
-        if record.verdict != Verdict::Relayed && filter.takes(record) {
-            groups.entry(by.name(record)).or_default().add(record);
+    backwards(store, |key, value| {
+        let record = chain::read(key, value)?.record;
+        if record.verdict != Verdict::Relayed && filter.takes(&record) {
+            groups.entry(by.name(&record)).or_default().add(&record);
         }
-        true
+        Ok(true)
     })?;
     Ok(groups.into_iter().map(|(name, spend)| Spend { name, ..spend }).collect())
 }
@@ -161,20 +180,22 @@ impl Spend {
     }
 }
 
-/// Hands out records from the latest to the first until `take` has enough.
-fn backwards(store: &dyn Store, mut take: impl FnMut(Sealed) -> bool) -> Result<(), AuditError> {
-    let mut before = u64::MAX;
+/// Hands out stored records, keys and values, from the latest to the first until `take` has enough.
+fn backwards(
+    store: &dyn Store,
+    mut take: impl FnMut(&[u8], &[u8]) -> Result<bool, AuditError>,
+) -> Result<(), AuditError> {
+    let mut before = u64::MAX.to_be_bytes().to_vec();
     loop {
-        let page = store.scan(RECORDS, Scan::all(PAGE).before(before.to_be_bytes()).reverse())?;
+        let mut page = store.scan(RECORDS, Scan::all(PAGE).before(before).reverse())?;
         for (key, value) in &page {
-            let sealed = chain::read(key, value)?;
-            before = sealed.seq;
-            if !take(sealed) {
+            if !take(key, value)? {
                 return Ok(());
             }
         }
-        if page.len() < PAGE {
-            return Ok(());
+        match page.pop() {
+            Some((last, _)) if page.len() + 1 == PAGE => before = last,
+            _ => return Ok(()),
         }
     }
 }

@@ -16,14 +16,16 @@ pub(super) struct Queue<T> {
 
 struct Inner<T> {
     items: VecDeque<T>,
-    /// Taken and not yet reported as done.
-    taken: usize,
+    /// How many were put, taken, and reported as done, since the beginning.
+    put: u64,
+    taken: u64,
+    done: u64,
     closed: bool,
 }
 
 impl<T> Queue<T> {
     pub(super) fn new(room: usize) -> Queue<T> {
-        let inner = Inner { items: VecDeque::new(), taken: 0, closed: false };
+        let inner = Inner { items: VecDeque::new(), put: 0, taken: 0, done: 0, closed: false };
         Queue { inner: Mutex::new(inner), filled: Condvar::new(), emptied: Condvar::new(), room }
     }
 
@@ -39,6 +41,7 @@ impl<T> Queue<T> {
             return Err(item);
         }
         inner.items.push_back(item);
+        inner.put += 1;
         self.filled.notify_one();
         Ok(())
     }
@@ -63,7 +66,7 @@ impl<T> Queue<T> {
             };
         }
         let count = inner.items.len().min(most);
-        inner.taken += count;
+        inner.taken += count as u64;
         let items = inner.items.drain(..count).collect();
         self.emptied.notify_all();
         Some(items)
@@ -71,14 +74,16 @@ impl<T> Queue<T> {
 
     /// All items taken so far are dealt with.
     pub(super) fn done(&self) {
-        self.lock().taken = 0;
+        let mut inner = self.lock();
+        inner.done = inner.taken;
         self.emptied.notify_all();
     }
 
     /// Waits until everything put so far is dealt with, at most `patience`; tells whether it is.
     pub(super) fn settled(&self, patience: Duration) -> bool {
-        let busy = |inner: &mut Inner<T>| !inner.items.is_empty() || inner.taken > 0;
-        let waited = self.emptied.wait_timeout_while(self.lock(), patience, busy);
+        let inner = self.lock();
+        let all = inner.put;
+        let waited = self.emptied.wait_timeout_while(inner, patience, |inner| inner.done < all);
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 

@@ -1,6 +1,6 @@
 //! Proof that the chain is whole: every record unchanged, in its place, up to the head.
 
-use super::chain::{self, Digest, Head, RECORDS};
+use super::chain::{self, Head, RECORDS};
 use super::journal::AuditError;
 use crate::store::{Scan, Store};
 
@@ -36,50 +36,50 @@ pub enum Violation {
     /// It was sealed behind another record than the one that stands before it.
     #[error("record {0} does not follow the record before it")]
     Moved(u64),
-    /// The chain is shorter, or longer, than its head says.
-    #[error("the chain ends at record {found}, its head says {expected}: records were cut off or added")]
+    /// The chain is shorter than a head says.
+    #[error("the chain ends at record {found}, its head says {expected}: records were cut off")]
     Tail {
         /// The head's number.
         expected: u64,
         /// The last record's number.
         found: u64,
     },
-    /// The chain has the length that the head says, and another end.
+    /// The chain does not pass through a head.
     #[error("record {0} is not the one that the head was made for: the chain was written anew")]
     Rewritten(u64),
 }
 
 /// Checks the whole chain in `store` against its stored head and, where given, against a head kept elsewhere.
 ///
-/// A head kept elsewhere may be older than the chain: then the chain must have passed through it.
+/// Both may be older than the chain, which must then have passed through them: the stored one is written after a
+/// flush, and a gateway that was killed may have written more.
 ///
 /// # Errors
 /// The outer one when the store cannot be read, the inner one for the first thing that is wrong.
 pub fn verify(store: &dyn Store, kept: Option<&Head>) -> Result<Result<Verified, Violation>, AuditError> {
     let stored = chain::head(store)?;
+    let heads: Vec<&Head> = std::iter::once(&stored).chain(kept).filter(|head| head.seq > 0).collect();
     let mut at = Head::default();
     loop {
-        let from = (at.seq + 1).to_be_bytes();
-        let page = store.scan(RECORDS, Scan::all(PAGE).from(from))?;
+        let page = store.scan(RECORDS, Scan::all(PAGE).from((at.seq + 1).to_be_bytes()))?;
         for (key, value) in &page {
             match follow(at, chain::sequence(key).unwrap_or(0), value) {
                 Ok(next) => at = next,
                 Err(violation) => return Ok(Err(violation)),
             }
-            if let Some(kept) = kept.filter(|kept| kept.seq == at.seq && kept.hash != at.hash) {
-                return Ok(Err(Violation::Rewritten(kept.seq)));
+            if heads.iter().any(|head| head.seq == at.seq && head.hash != at.hash) {
+                return Ok(Err(Violation::Rewritten(at.seq)));
             }
         }
         if page.len() < PAGE {
             break;
         }
     }
-    let ends = [Some(&stored), kept.filter(|kept| kept.seq > at.seq)];
-    Ok(ends
-        .into_iter()
-        .flatten()
-        .try_for_each(|head| ends_at(at, head))
-        .map(|()| Verified { records: at.seq, head: at }))
+    let cut = heads.iter().map(|head| head.seq).filter(|seq| *seq > at.seq).max();
+    Ok(match cut {
+        Some(expected) => Err(Violation::Tail { expected, found: at.seq }),
+        None => Ok(Verified { records: at.seq, head: at }),
+    })
 }
 
 /// Checks one record behind `at` and steps onto it.
@@ -95,12 +95,4 @@ fn follow(at: Head, seq: u64, value: &[u8]) -> Result<Head, Violation> {
         return Err(Violation::Moved(seq));
     }
     Ok(Head { seq, hash: stored.hash })
-}
-
-fn ends_at(at: Head, head: &Head) -> Result<(), Violation> {
-    if at.seq != head.seq {
-        return Err(Violation::Tail { expected: head.seq, found: at.seq });
-    }
-    let same: Digest = at.hash;
-    if same == head.hash { Ok(()) } else { Err(Violation::Rewritten(at.seq)) }
 }

@@ -123,6 +123,24 @@ pub fn remove(path: &Path) -> Result<(), CgroupError> {
     }
 }
 
+/// Ends every process in the cgroup and below with SIGKILL (`cgroup.kill`, Linux 5.14). Whether none is left is to be
+/// asked with [`is_populated`].
+///
+/// # Errors
+/// No such cgroup, no rights, or an older kernel.
+pub fn kill(path: &Path) -> Result<(), CgroupError> {
+    fs::write(path.join("cgroup.kill"), "1").map_err(|source| CgroupError::Io {
+        what: "end the processes of",
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Whether a process lives in the cgroup or below it; not in one that is gone.
+pub fn is_populated(path: &Path) -> bool {
+    fs::read_to_string(path.join("cgroup.events")).is_ok_and(|events| events.contains("populated 1"))
+}
+
 /// The cgroup's id, as BPF programs see it: the inode of its directory.
 ///
 /// # Errors

@@ -3,6 +3,7 @@
 use std::{
     fs::OpenOptions,
     io::Write,
+    net::SocketAddrV4,
     os::{fd::AsRawFd, unix::process::ExitStatusExt},
     path::{Path, PathBuf},
     process::ExitStatus,
@@ -33,20 +34,25 @@ const DETACH_PATIENCE: Duration = Duration::from_secs(40);
 /// How often it looks.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
+/// How long killed processes may take to be gone.
+const KILL_PATIENCE: Duration = Duration::from_secs(5);
+
 /// Exit code of a command that a signal ended, as shells give it.
 const SIGNALLED: i32 = 128;
 
 /// Protects a cgroup until stopped.
 pub fn attach(common: &Common, steer: &SteerArgs, name: &str, create: bool) -> Outcome {
     let config = config::load(common, |overrides| config::steering(steer, overrides))?;
+    check_rights()?;
     let path = if create { cgroup::create(name)? } else { cgroup::resolve(name)? };
     let runtime = runtime(&config)?;
     let closed = config.fail == settings::Fail::Closed;
     let stopped = runtime.block_on(async {
-        let (app, listeners) = open(config, &path)?;
+        let (app, listeners, address) = open(config, &path)?;
         let doors = Doors { transparent: Some(listeners), ..Doors::default() };
         let mode = app.services.config.mode;
-        let ready = || ready(format_args!("attached to {}, mode {mode}", path.display()));
+        let ready =
+            || ready(format_args!("attached to {}, listening on {address}, mode {mode}", path.display()));
         let stopped = app::run(&app, doors, ready, std::future::pending()).await?;
         app.close()?;
         Ok::<_, Failure>(stopped)
@@ -65,14 +71,22 @@ pub fn attach(common: &Common, steer: &SteerArgs, name: &str, create: bool) -> O
     Ok(0)
 }
 
+/// Says everything that steering needs and is not there.
+fn check_rights() -> Result<(), Failure> {
+    let missing = preflight::missing();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let lines: Vec<String> = missing.iter().map(|missing| format!("\n  {missing}")).collect();
+    Err(Failure::unavailable(format!(
+        "this machine or user cannot steer connections:{}\nWithout it there are `gateway proxy` and HTTPS_PROXY.",
+        lines.concat()
+    )))
+}
+
 /// Binds the listeners (the ports the kernel already steers to, where a gateway was attached before), then opens
 /// the gateway, which steers last.
-fn open(config: Config, path: &Path) -> Result<(App, Listeners), Failure> {
-    let missing = preflight::missing();
-    if !missing.is_empty() {
-        let lines: Vec<String> = missing.iter().map(ToString::to_string).collect();
-        return Err(Failure::unavailable(lines.join("\n  ")));
-    }
+fn open(config: Config, path: &Path) -> Result<(App, Listeners, SocketAddrV4), Failure> {
     let before = Steer::pinned_listener(path).map(|(v4, _)| v4.port());
     let bound = match before.map(|port| listen::bind_loopback(Some(port))) {
         Some(Ok(bound)) => bound,
@@ -96,7 +110,7 @@ fn open(config: Config, path: &Path) -> Result<(App, Listeners), Failure> {
         known_hosts: app::known_hosts(&app::catalog(&config)?),
     };
     let app = App::open(config, &app_name(path), Some(&options))?;
-    Ok((app, bound.into_listeners()?))
+    Ok((app, bound.into_listeners()?, listen_v4))
 }
 
 /// The app's name: its cgroup's path below the mount.
@@ -150,21 +164,43 @@ pub fn run(common: &Common, steer: &SteerArgs, name: Option<String>, command: &[
     let config = config::load(common, |overrides| {
         config::steering(steer, overrides);
     })?;
+    check_rights()?;
     let name = name.unwrap_or_else(|| format!("gateway-run-{}", std::process::id()));
     let path = cgroup::create(&name)?;
     let outcome = protected(config, &path, command);
-    // Whatever the command left running ends with its cgroup's protection, so it is ended first.
-    let cleared =
-        Steer::detach_cgroup(&path).map_err(Failure::from).and_then(|()| Ok(cgroup::remove(&path)?));
+    let cleared = clear(&path);
     let status = outcome?;
     cleared?;
     let code = status.code().unwrap_or_else(|| SIGNALLED + status.signal().unwrap_or(0));
     Ok(u8::try_from(code).unwrap_or(1))
 }
 
+/// Ends what the command left running, which would go on without protection, then takes the cgroup away.
+fn clear(path: &Path) -> Result<(), Failure> {
+    if cgroup::is_populated(path) {
+        let _ = writeln!(
+            std::io::stderr(),
+            "gateway: ending what the command left running in {}",
+            path.display()
+        );
+        cgroup::kill(path)?;
+        block_on(async {
+            let empty = async {
+                while cgroup::is_populated(path) {
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                }
+            };
+            // What cannot be killed within this keeps its cgroup, and the next line says so.
+            let _ = tokio::time::timeout(KILL_PATIENCE, empty).await;
+        })?;
+    }
+    Steer::detach_cgroup(path)?;
+    Ok(cgroup::remove(path)?)
+}
+
 fn protected(config: Config, path: &Path, command: &[String]) -> Result<ExitStatus, Failure> {
     runtime(&config)?.block_on(async {
-        let (app, listeners) = open(config, path)?;
+        let (app, listeners, _) = open(config, path)?;
         let mut child = spawn(&app, path, command)?;
         let doors = Doors { transparent: Some(listeners), ..Doors::default() };
         let mut status = None;

@@ -44,8 +44,19 @@ impl Failure {
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
-        Failure { code: 1, message: format!("{:#}", error.into()) }
+        Failure { code: 1, message: told(&error.into()) }
     }
+}
+
+/// An error and its causes in one line; a cause that the error before it already quotes is left out.
+fn told(error: &anyhow::Error) -> String {
+    let mut message = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !message.contains(&cause) {
+            message = format!("{message}: {cause}");
+        }
+    }
+    message
 }
 
 /// A command's outcome: its exit code, or why it failed.

@@ -240,6 +240,29 @@ fn shapes_and_syntax_are_told_with_their_place() {
 }
 
 #[test]
+fn spoiled_files_never_panic() {
+    let text = "mode: strict\nbudget: $1.5\nlimits:\n  header_bytes: 1MiB\nrules:\n  actions:\n    card: {request: block}\n";
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut below = |bound: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state % bound as u64) as usize
+    };
+    for _ in 0..3000 {
+        let mut bytes = text.as_bytes().to_vec();
+        for _ in 0..=below(4) {
+            let marks = b" :{}[]-#&*!|>'\"%@\n\t\0a0,";
+            let (at, put) = (below(bytes.len()), marks[below(marks.len())]);
+            if below(2) == 0 { bytes[at] = put } else { bytes.insert(at, put) }
+        }
+        if let Ok(text) = String::from_utf8(bytes) {
+            let _ = node::parse(&text, Path::new("gateway.yaml"));
+        }
+    }
+}
+
+#[test]
 fn an_upstream_never_shows_a_password() {
     check(
         "password",

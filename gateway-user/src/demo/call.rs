@@ -130,6 +130,11 @@ pub(super) fn text(line: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
+/// Whether a line is the last event of a stream.
+pub(super) fn is_ending(line: &str) -> bool {
+    line == "data: [DONE]" || line == "event: message_stop"
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -54,10 +54,15 @@ impl Columns {
         row
     }
 
+    /// The whole width.
+    pub(super) fn width(&self) -> usize {
+        TIME + 2 * self.cell + BAR.chars().count()
+    }
+
     /// A paragraph over the whole width: `head`, then `text`, indented by as much where it goes on below.
     pub(super) fn paragraph(&self, head: &str, text: &str) -> String {
         let indent = head.chars().count();
-        let lines = wrap(text, TIME + 2 * self.cell + BAR.chars().count() - indent);
+        let lines = wrap(text, self.width().saturating_sub(indent).max(1));
         let heads = std::iter::once(head.to_owned()).chain(std::iter::repeat(" ".repeat(indent)));
         lines.iter().zip(heads).map(|(line, head)| format!("{head}{line}\n")).collect()
     }

@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 /// How long the gateway may take until it is ready.
-const START: Duration = Duration::from_secs(10);
+const START: Duration = Duration::from_secs(20);
 /// How long it may take to end after SIGTERM; then it is killed.
 const STOP: Duration = Duration::from_secs(5);
 /// Lines of its log that are kept for a failure's message.

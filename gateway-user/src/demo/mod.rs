@@ -3,11 +3,14 @@
 //! As root it plays in namespaces of its own, where the kernel steers the client's connections; as a normal user the
 //! client is given the gateway's address. Neither needs a network or a key, and nothing stays behind.
 
+mod app;
+mod books;
 mod builtin;
 mod call;
 mod client;
 mod columns;
 mod gateway;
+mod proof;
 mod stage;
 mod story;
 #[cfg(test)]

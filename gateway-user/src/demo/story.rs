@@ -6,20 +6,18 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
-use tokio::io::AsyncReadExt;
+use anyhow::Context;
 use tokio::time::timeout;
 
-use super::call::{Api, BUDGET, Call, LONG};
+use super::app::App;
+use super::call::{Api, BUDGET, Call};
 use super::client::Client;
 use super::columns::Columns;
 use super::gateway::{Gateway, Program};
 use super::stage::{Door, Stage};
-use super::watch::{Seen, watch};
-use crate::simulate::{Provider, ProviderOptions, sample_key};
+use super::{books, proof};
+use crate::simulate::{Provider, ProviderOptions};
 
-/// Longest a call may take.
-const CALL: Duration = Duration::from_secs(20);
 /// How long the records of the calls may take to be there.
 const RECORDS: Duration = Duration::from_secs(5);
 
@@ -67,10 +65,10 @@ impl Story {
 
         let key = Call::split_key();
         let seen = app.call(1, &key, &self.columns, out).await?;
-        conclude(&self.columns, &redacted(&seen)?, out)?;
+        conclude(&self.columns, &proof::redacted(&seen)?, out)?;
         let long = Call::long_answer(if self.attached { Api::Anthropic } else { Api::OpenAi });
         let seen = app.call(2, &long, &self.columns, out).await?;
-        conclude(&self.columns, &cut(&seen)?, out)?;
+        conclude(&self.columns, &proof::cut(&seen)?, out)?;
         self.books(out).await?;
         Ok(self.farewell(stage, out)?)
     }
@@ -127,24 +125,24 @@ impl Story {
 
     /// Shows the records and the spend, as the operator would ask for them.
     async fn books(&self, out: &mut impl Write) -> anyhow::Result<()> {
-        let id = timeout(RECORDS, self.last_record()).await.context("the calls were not recorded")??;
+        let id = timeout(RECORDS, self.first_record()).await.context("the calls were not recorded")??;
         for command in [&["list"][..], &["show", &id], &["usage"]] {
             let answer = self.program.ask(command).await?;
-            writeln!(
-                out,
-                "\n{}\n{}",
-                self.columns.strong(&format!("$ gateway {}", command.join(" "))),
-                answer.trim_end()
-            )?;
+            let line = self.columns.strong(&format!("$ gateway {}", command.join(" ")));
+            let answer = match command {
+                ["show", _] => books::record(&answer, &self.columns),
+                _ => books::tables(&answer, self.columns.width()),
+            };
+            write!(out, "\n{line}\n{answer}")?;
         }
         Ok(())
     }
 
-    /// The id of the second call's record, once it is there.
-    async fn last_record(&self) -> anyhow::Result<String> {
+    /// The id of the first call's record, once both are there.
+    async fn first_record(&self) -> anyhow::Result<String> {
         loop {
             let ids = ids(&self.program.ask(&["list", "--json"]).await?);
-            if let [_, id, ..] = &ids[..] {
+            if let [id, _, ..] = &ids[..] {
                 return Ok(id.clone());
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -165,51 +163,6 @@ impl Story {
     }
 }
 
-/// The client with all it needs to make a call.
-struct App<'a> {
-    stage: &'a Stage,
-    client: Client,
-    /// Base URL of the reverse door; the providers' own at the transparent one.
-    base: Option<String>,
-    provider: &'a Provider,
-}
-
-impl App<'_> {
-    async fn call(
-        &self,
-        number: u8,
-        call: &Call,
-        columns: &Columns,
-        out: &mut impl Write,
-    ) -> anyhow::Result<Seen> {
-        let host = call.api.host();
-        writeln!(out, "\n{}", columns.strong(&format!("{number}. {}", call.title)))?;
-        writeln!(out, "   {} at {host}, streamed\n", call.model())?;
-        out.write_all(columns.heading("the provider sent", "the app received").as_bytes())?;
-        let base = self.base.clone().unwrap_or_else(|| format!("https://{host}/v1"));
-        let feed = self.provider.feed();
-        let cgroup = self.stage.cgroup()?;
-        let mut child = self.client.start(&call.arguments(&base), cgroup.as_deref(), &self.trust())?;
-        let lines = child.stdout.take().context("the client has no output")?;
-        let seen = timeout(CALL, watch(call, feed, lines, columns, out))
-            .await
-            .context("the call did not end in time")??;
-        let mut said = String::new();
-        if let Some(mut stderr) = child.stderr.take() {
-            stderr.read_to_string(&mut said).await?;
-        }
-        let status = child.wait().await?;
-        ensure!(status.success(), "the client ended with {status}: {}", said.trim());
-        Ok(seen)
-    }
-
-    /// The variables that make the client trust the gateway's CA, as `gateway run` sets them.
-    fn trust(&self) -> Vec<(&'static str, OsString)> {
-        let bundle = self.stage.state().join("trust").join("bundle.pem");
-        ["SSL_CERT_FILE", "CURL_CA_BUNDLE"].map(|name| (name, bundle.clone().into())).into()
-    }
-}
-
 /// The gateway's command line for this stage.
 fn arguments(stage: &Stage, provider: SocketAddr, root: &std::path::Path) -> Vec<OsString> {
     let mut line: Vec<OsString> = match &stage.door {
@@ -227,31 +180,6 @@ fn arguments(stage: &Stage, provider: SocketAddr, root: &std::path::Path) -> Vec
 /// Says what a call showed.
 fn conclude(columns: &Columns, what: &str, out: &mut impl Write) -> std::io::Result<()> {
     writeln!(out, "\n{}", columns.paragraph("   ", what).trim_end())
-}
-
-/// What the first call showed.
-fn redacted(seen: &Seen) -> anyhow::Result<String> {
-    let (key, text) = (sample_key(), seen.app_text());
-    ensure!(seen.sent.concat().contains(&key), "the provider did not send its key");
-    ensure!(!text.contains(&key), "the key reached the app");
-    let end = text.find("_REDACTED]").context("the app received no mask in the key's place")?;
-    let start = text[..end].rfind('[').context("the mask in the key's place is broken")?;
-    let pieces = seen.sent.iter().filter(|piece| piece.len() >= 4 && key.contains(piece.as_str())).count();
-    let mask = &text[start..end + "_REDACTED]".len()];
-    Ok(format!(
-        "\n   The key left the provider in {pieces} pieces. The app got {mask} and everything else.\n"
-    ))
-}
-
-/// What the second call showed.
-fn cut(seen: &Seen) -> anyhow::Result<String> {
-    let (sent, text) = (seen.sent.len(), seen.app_text());
-    if sent >= LONG || !text.contains("budget") {
-        bail!("the stream was not cut at its budget: the provider sent {sent} of {LONG} deltas");
-    }
-    Ok(format!(
-        "The provider was stopped after {sent} of {LONG} deltas. The app's stream ended well-formed, with the reason."
-    ))
 }
 
 /// The ids in a list of records, oldest first: one array, or one object per line.

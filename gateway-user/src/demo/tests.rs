@@ -15,6 +15,7 @@ async fn check(client: Client, call: Call) {
     let columns = Columns::new(80, false);
     let seen = watch(&call, provider.feed(), lines, &columns, &mut out).await.unwrap();
     assert!(child.wait().await.unwrap().success());
+    assert!(seen.ended);
     assert_eq!(seen.sent, seen.received);
     assert!(seen.app_text().contains(&sample_key()));
     let out = String::from_utf8(out).unwrap();

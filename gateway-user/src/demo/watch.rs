@@ -8,7 +8,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::sync::broadcast;
 use tokio::time::{Sleep, sleep};
 
-use super::call::{Call, text};
+use super::call::{Call, is_ending, text};
 use super::columns::Columns;
 use crate::simulate::Sent;
 
@@ -22,6 +22,8 @@ pub(super) struct Seen {
     pub sent: Vec<String>,
     /// The deltas the app received.
     pub received: Vec<String>,
+    /// Whether the app's stream had its dialect's ending.
+    pub ended: bool,
 }
 
 impl Seen {
@@ -57,10 +59,13 @@ pub(super) async fn watch(
                 Err(broadcast::error::RecvError::Lagged(_)) => {}
             },
             line = lines.next_line(), if receiving => match line? {
-                Some(line) => if let Some(text) = text(&line) {
-                    row.right(&text);
-                    seen.received.push(text);
-                },
+                Some(line) => {
+                    seen.ended |= is_ending(&line);
+                    if let Some(text) = text(&line) {
+                        row.right(&text);
+                        seen.received.push(text);
+                    }
+                }
                 None => {
                     receiving = false;
                     end.set(sleep(NOTICE));

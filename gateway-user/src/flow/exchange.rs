@@ -109,7 +109,9 @@ async fn infer(site: &Arc<Site>, mut flow: Flow, route: Route, request: Request<
     }
     if route.charged {
         let model = judged.model.as_deref().unwrap_or_default();
-        if let Err(refused) = flow.reserve(model, estimate::tokens(judged.text as usize)) {
+        // JSON counts, base64 does not: pictures are billed by their size in pixels, far below their length.
+        let input = text.len().saturating_sub(usize::try_from(judged.payload).unwrap_or(usize::MAX));
+        if let Err(refused) = flow.reserve(model, estimate::input_tokens(input)) {
             return Err((
                 flow,
                 Stop::Refused { reason: Reason::BudgetExceeded, message: refused.to_string() },

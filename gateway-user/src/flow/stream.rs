@@ -5,7 +5,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use aws_lc_rs::digest;
@@ -21,6 +21,10 @@ use crate::{
     upstream::Lease,
     wire::{dialects::Reason, encoding::Decoder, event::Direction},
 };
+
+/// How long events are held whole while upstream is silent. After it, text before the earliest live candidate goes out
+/// as an event of its own: a reader then sees all that is decided, at the price of framing that is not upstream's.
+const STALL: Duration = Duration::from_millis(250);
 
 /// What an inspected stream is made of.
 pub struct Parts {
@@ -50,7 +54,11 @@ pub struct Inspected {
     before: digest::Context,
     after: digest::Context,
     most_held: usize,
+    /// Nothing at all comes.
     silence: Silence,
+    /// Nothing comes while something is held back.
+    stall: Silence,
+    relaxed: bool,
     state: State,
 }
 
@@ -70,6 +78,8 @@ impl Inspected {
         Inspected {
             parts,
             silence,
+            stall: Silence::new(STALL),
+            relaxed: false,
             ready: VecDeque::new(),
             released: Vec::new(),
             trailers: None,
@@ -103,6 +113,10 @@ impl Inspected {
                     self.broke_off("upstream went silent in the middle of its answer");
                     continue;
                 }
+                Poll::Pending if self.is_stalled(context) => {
+                    self.relax();
+                    continue;
+                }
                 Poll::Pending => return Poll::Pending,
             };
             match next {
@@ -116,10 +130,23 @@ impl Inspected {
         }
     }
 
+    /// Whether something has been held back for so long that its decided part should go out.
+    fn is_stalled(&mut self, context: &mut Context<'_>) -> bool {
+        !self.relaxed && self.parts.stream.held() > 0 && self.stall.poll(context).is_ready()
+    }
+
+    fn relax(&mut self) {
+        self.relaxed = true;
+        self.parts.stream.relax(&mut self.released);
+        self.release();
+    }
+
     /// Takes a piece of upstream's body.
     fn take(&mut self, data: Bytes) {
         let begun = Instant::now();
         self.silence.heard(begun);
+        self.stall.heard(begun);
+        self.relaxed = false;
         self.before.update(&data);
         let decoded = match &mut self.parts.decoder {
             None => Ok(data),

@@ -11,28 +11,34 @@ pub enum Validator {
     Iban,
     /// `ssn`: a US social security number as issued: area not 000, 666 or 9xx, group not 00, serial not 0000.
     Ssn,
+    /// `digits MIN MAX`: as many decimal digits as that, whatever stands between them.
+    Digits(u8, u8),
+    /// `gb11643`: the check digit of a resident identity number of China (GB 11643, ISO 7064 MOD 11-2).
+    Gb11643,
     /// `not_placeholder`: not an obvious stand-in (`EXAMPLE`, one character repeated, `your-…`).
     NotPlaceholder,
 }
 
 /// Names as rule files write them, for error messages.
-pub const NAMES: &str = "luhn, entropy N, iban, ssn, not_placeholder";
+pub const NAMES: &str = "luhn, entropy N, iban, ssn, digits MIN MAX, gb11643, not_placeholder";
 
 impl Validator {
-    /// Reads `name` or `name number`; `None` for an unknown name or a number out of range (entropy: 0 to 8 bits).
+    /// Reads a name and its numbers; `None` for an unknown name or a number out of range (entropy: 0 to 8 bits).
     pub fn parse(text: &str) -> Option<Validator> {
-        let mut words = text.split_whitespace();
-        let validator = match (words.next()?, words.next()) {
-            ("luhn", None) => Validator::Luhn,
-            ("iban", None) => Validator::Iban,
-            ("ssn", None) => Validator::Ssn,
-            ("not_placeholder", None) => Validator::NotPlaceholder,
-            ("entropy", Some(bits)) => {
-                Validator::Entropy(bits.parse().ok().filter(|bits| (0.0..=8.0).contains(bits))?)
+        let words: Vec<&str> = text.split_whitespace().collect();
+        match words[..] {
+            ["luhn"] => Some(Validator::Luhn),
+            ["iban"] => Some(Validator::Iban),
+            ["ssn"] => Some(Validator::Ssn),
+            ["gb11643"] => Some(Validator::Gb11643),
+            ["not_placeholder"] => Some(Validator::NotPlaceholder),
+            ["digits", least, most] => Some(Validator::Digits(least.parse().ok()?, most.parse().ok()?)),
+            ["entropy", bits] => {
+                let bits = bits.parse().ok().filter(|bits| (0.0..=8.0).contains(bits))?;
+                Some(Validator::Entropy(bits))
             }
-            _ => return None,
-        };
-        words.next().is_none().then_some(validator)
+            _ => None,
+        }
     }
 
     /// Whether `value` passes.
@@ -42,6 +48,10 @@ impl Validator {
             Validator::Entropy(least) => entropy(value) >= least,
             Validator::Iban => iban(value),
             Validator::Ssn => ssn(value),
+            Validator::Digits(least, most) => {
+                (usize::from(least)..=usize::from(most)).contains(&digits(value).count())
+            }
+            Validator::Gb11643 => gb11643(value),
             Validator::NotPlaceholder => !placeholder(value),
         }
     }
@@ -128,6 +138,16 @@ fn ssn(value: &[u8]) -> bool {
     digits(value).count() == 9 && area != 0 && area != 666 && area < 900 && group != 0 && serial != 0
 }
 
+fn gb11643(value: &[u8]) -> bool {
+    let digit = |byte: &u8| match byte {
+        b'X' | b'x' => 10,
+        byte => u32::from(byte.wrapping_sub(b'0')),
+    };
+    // ISO 7064 MOD 11-2: each digit weighs 2 to the power of its place from the right.
+    let sum = value.iter().fold(0u32, |sum, byte| (sum * 2 + digit(byte)) % 11);
+    value.len() == 18 && sum == 1
+}
+
 /// Equal characters in a row that make a value a stand-in.
 const REPEATED: usize = 7;
 
@@ -146,7 +166,7 @@ mod tests {
     fn names_are_read_strictly() {
         assert_eq!(Validator::parse("luhn"), Some(Validator::Luhn));
         assert_eq!(Validator::parse("entropy 3.5"), Some(Validator::Entropy(3.5)));
-        for wrong in ["", "lun", "luhn 3", "entropy", "entropy x", "entropy 9", "entropy 3 4"] {
+        for wrong in ["", "lun", "luhn 3", "entropy", "entropy x", "entropy 9", "entropy 3 4", "digits 3"] {
             assert_eq!(Validator::parse(wrong), None, "{wrong}");
         }
     }
@@ -168,6 +188,10 @@ mod tests {
             ("ssn", "900-90-4399", false),
             ("ssn", "536-00-4399", false),
             ("ssn", "536-90-0000", false),
+            ("digits 3 4", "1-2-3", true),
+            ("digits 3 4", "1-2-3-4-5", false),
+            ("gb11643", "11010519491231002X", true),
+            ("gb11643", "110105194912310021", false),
             ("not_placeholder", "AKIAIOSFODNN7EXAMPLE", false),
             ("not_placeholder", "sk-xxxxxxxxxxxx", false),
             ("not_placeholder", "sk-9fK2mQ7x", true),

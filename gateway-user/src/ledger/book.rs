@@ -14,6 +14,9 @@ use crate::store::{Store, StoreError};
 /// How old the store's picture of what was spent may grow while nothing calls for a block.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 
+/// Characters of a client's model name that an error repeats.
+const SHOWN_MODEL: usize = 128;
+
 /// Why the ledger could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
@@ -86,12 +89,12 @@ impl Ledger {
     ) -> Result<Reservation, Refused> {
         let lines = self.book.lines(scopes);
         let price = self.book.prices.price(model);
-        let enforced = || lines.iter().find(|line| line.budget.enforce);
-        if !price.known && self.book.prices.refuses_unknown() {
-            if let Some(line) = enforced() {
-                let model = model.chars().take(128).collect();
-                return Err(Refused::UnknownModel { model, budget: line.budget.scope.to_string() });
-            }
+        if !price.known
+            && self.book.prices.refuses_unknown()
+            && let Some(line) = lines.iter().find(|line| line.budget.enforce)
+        {
+            let model = model.chars().take(SHOWN_MODEL).collect();
+            return Err(Refused::UnknownModel { model, budget: line.budget.scope.to_string() });
         }
         Reservation::new(Arc::clone(&self.book), lines, price, input_tokens)
     }
@@ -149,10 +152,10 @@ impl Book {
 
     /// Asks the thread for blocks; does nothing while it has been asked.
     pub(super) fn wake(&self) {
-        if !self.wanted.swap(true, AcqRel) {
-            if let Some(thread) = self.thread.get() {
-                thread.unpark();
-            }
+        if !self.wanted.swap(true, AcqRel)
+            && let Some(thread) = self.thread.get()
+        {
+            thread.unpark();
         }
     }
 

@@ -5,7 +5,10 @@
 //! *blocks* that were leased from the budget and flushed to the store before they were used. So nothing waits for a
 //! disk on the way of a delta, and a killed gateway has spent no more than the store says.
 //!
-//! Who estimates tokens, and from what, is [`estimate`]; this room only multiplies, and nothing here reads a clock.
+//! After a kill the part of a block that was not settled counts as spent and is shown as `unreconciled`. Records of
+//! finished flows cannot prove that part unused, as a flow cut off by the kill has none; so it is not given back.
+//!
+//! Tokens before the provider has counted are [`estimate`]d. Nothing here reads a clock: time is an argument.
 
 mod account;
 mod book;

@@ -6,10 +6,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{Batch, Change, Entry, Scan, Store, StoreError, Tree};
 
+type Trees = BTreeMap<Tree, BTreeMap<Vec<u8>, Vec<u8>>>;
+
 /// Keeps everything in this process; `flush` does nothing.
 #[derive(Default)]
 pub struct Memory {
-    trees: Mutex<BTreeMap<Tree, BTreeMap<Vec<u8>, Vec<u8>>>>,
+    trees: Mutex<Trees>,
 }
 
 impl Memory {
@@ -18,7 +20,7 @@ impl Memory {
         Memory::default()
     }
 
-    fn trees(&self) -> MutexGuard<'_, BTreeMap<Tree, BTreeMap<Vec<u8>, Vec<u8>>>> {
+    fn trees(&self) -> MutexGuard<'_, Trees> {
         // A panic elsewhere cannot leave a batch half done here: maps are changed by infallible calls only.
         self.trees.lock().unwrap_or_else(PoisonError::into_inner)
     }

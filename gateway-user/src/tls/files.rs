@@ -44,6 +44,19 @@ pub fn make_folder(path: &Path, mode: u32) -> Result<(), FileError> {
         .map_err(FileError::at("set the mode of", path))
 }
 
+/// Lets everybody pass through a folder to what lies below it, without letting them list it.
+///
+/// # Errors
+/// When its mode cannot be read or set.
+pub fn let_through(path: &Path) -> Result<(), FileError> {
+    let mode = std::fs::metadata(path).map_err(FileError::at("read the mode of", path))?.permissions().mode();
+    if mode & 0o011 == 0o011 {
+        return Ok(());
+    }
+    std::fs::set_permissions(path, Permissions::from_mode(mode | 0o011))
+        .map_err(FileError::at("set the mode of", path))
+}
+
 /// Writes a file beside its place and renames it there, so that readers see the old or the new content whole.
 ///
 /// # Errors

@@ -12,7 +12,7 @@ use rcgen::{
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::{NoServerSessionStorage, ProducesTickets};
-use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::sign::{CertifiedKey, SigningKey, SingleCertAndKey};
 
 use super::{Authority, serial};
 
@@ -48,14 +48,22 @@ pub enum LeafError {
         /// Its reason.
         source: rcgen::Error,
     },
+    /// The system gives no randomness.
+    #[error("cannot make the key of our certificates: {0}")]
+    Key(rcgen::Error),
     /// The TLS library refused.
     #[error("cannot serve TLS with our own certificate: {0}")]
     Tls(#[from] rustls::Error),
 }
 
 /// Mints leaves and keeps the TLS server settings made of them.
+///
+/// All leaves of a process share one key, made at its start and never written down: whoever could read one could
+/// read them all, and minting costs a third.
 pub struct Leaves {
     authority: Arc<Authority>,
+    key: KeyPair,
+    signer: Arc<dyn SigningKey>,
     ticketer: Arc<dyn ProducesTickets>,
     ready: RwLock<HashMap<String, Ready>>,
     clock: AtomicU64,
@@ -73,10 +81,13 @@ impl Leaves {
     /// Leaves of this authority. Session tickets are shared by all hosts; rustls binds each to its host name.
     ///
     /// # Errors
-    /// When the system gives no randomness for the ticket keys.
+    /// When the system gives no randomness for the keys of leaves and tickets.
     pub fn new(authority: Arc<Authority>) -> Result<Leaves, LeafError> {
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(LeafError::Key)?;
+        let signer = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let signer = rustls::crypto::aws_lc_rs::sign::any_ecdsa_type(&signer)?;
         let ticketer = rustls::crypto::aws_lc_rs::Ticketer::new()?;
-        Ok(Leaves { authority, ticketer, ready: RwLock::default(), clock: AtomicU64::new(0) })
+        Ok(Leaves { authority, key, signer, ticketer, ready: RwLock::default(), clock: AtomicU64::new(0) })
     }
 
     /// The authority that signs.
@@ -178,15 +189,13 @@ impl Leaves {
         if ends <= now {
             return Err(LeafError::Expired);
         }
-        let (certificate, key) =
+        let certificate =
             self.sign(host, now, ends).map_err(|source| LeafError::Mint { host: host.to_owned(), source })?;
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        let key = rustls::crypto::aws_lc_rs::sign::any_ecdsa_type(&key)?;
         let chain = vec![certificate, self.authority.issuing().der.clone()];
         // In the authority's last days there is nothing fresher to be had: then a leaf serves until its end.
         let lasts = ends == now + LEAF_VALIDITY;
         let refresh = if lasts { ends - LEAF_REFRESHED } else { ends };
-        Ok((Arc::new(CertifiedKey::new(chain, key)), refresh))
+        Ok((Arc::new(CertifiedKey::new(chain, self.signer.clone())), refresh))
     }
 
     fn sign(
@@ -194,7 +203,7 @@ impl Leaves {
         host: &str,
         now: SystemTime,
         ends: SystemTime,
-    ) -> Result<(CertificateDer<'static>, KeyPair), rcgen::Error> {
+    ) -> Result<CertificateDer<'static>, rcgen::Error> {
         let mut params = CertificateParams::new(vec![host.to_owned()])?;
         params.distinguished_name = DistinguishedName::new();
         // Java cannot parse a leaf with an empty subject.
@@ -206,9 +215,7 @@ impl Leaves {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.use_authority_key_identifier_extension = true;
-        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-        let certificate = params.signed_by(&key, self.authority.issuer())?;
-        Ok((certificate.der().clone(), key))
+        Ok(params.signed_by(&self.key, self.authority.issuer())?.der().clone())
     }
 }
 

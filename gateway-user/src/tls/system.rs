@@ -153,3 +153,8 @@ pub fn certificates() -> Vec<CertificateDer<'static>> {
         None => rustls_native_certs::load_native_certs().certs,
     }
 }
+
+/// The certificates of one PEM file; none when it cannot be read, as programs that are given such a file do.
+pub fn file(path: &Path) -> Vec<CertificateDer<'static>> {
+    rustls_native_certs::load_certs_from_paths(Some(path), None).certs
+}

@@ -47,8 +47,7 @@ const UNION_VARIABLES: [&str; 6] = [
     "AWS_CA_BUNDLE",
     "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
 ];
-/// Variables that *add* to a client's roots. They name the union too, so that what the caller's own environment
-/// added before is not lost.
+/// Variables that *add* to a client's roots: they name ours alone, which loads faster.
 const ADDING_VARIABLES: [&str; 2] = ["NODE_EXTRA_CA_CERTS", "DENO_CERT"];
 
 /// The authority of a state folder together with what clients need to trust it.
@@ -124,26 +123,38 @@ impl Trust {
         &self.authority
     }
 
-    /// Writes the root and the union bundle (system roots and ours) where clients can read them.
+    /// Writes the root and the union bundle where clients can read them: the system's roots, ours, and those in
+    /// files that this process's own environment names by a variable that [`Trust::environment`] will replace.
     /// Files that already hold the same are left alone.
     ///
     /// # Errors
     /// When the folder cannot be made or a file cannot be written.
     pub fn publish(&self) -> Result<(), TrustError> {
+        self.publish_over(|name| std::env::var_os(name))
+    }
+
+    fn publish_over(&self, caller: impl Fn(&str) -> Option<OsString>) -> Result<(), TrustError> {
         files::make_folder(&self.state.join(TRUST_FOLDER), 0o755)?;
+        // The app may run as another user than the gateway; what is secret has folders and files of its own.
+        files::let_through(&self.state)?;
         write_changed(&self.public(ROOT_FILE), &self.authority.root().pem)?;
-        write_changed(&self.public(BUNDLE_FILE), &self.union())?;
+        write_changed(&self.public(BUNDLE_FILE), &self.union(caller))?;
         Ok(())
     }
 
     /// The variables that make programs trust the root, and the file each names. Call [`Trust::publish`] first.
+    ///
+    /// Where this process's own environment adds roots already (`NODE_EXTRA_CA_CERTS`), the union is named, which
+    /// holds those too.
     pub fn environment(&self) -> Vec<(&'static str, OsString)> {
-        let bundle = self.public(BUNDLE_FILE);
-        UNION_VARIABLES
-            .iter()
-            .chain(&ADDING_VARIABLES)
-            .map(|name| (*name, bundle.clone().into_os_string()))
-            .collect()
+        self.environment_over(|name| std::env::var_os(name))
+    }
+
+    fn environment_over(&self, caller: impl Fn(&str) -> Option<OsString>) -> Vec<(&'static str, OsString)> {
+        let union = UNION_VARIABLES.iter().map(|name| (*name, BUNDLE_FILE));
+        let file = |name| if caller(name).is_some() { BUNDLE_FILE } else { ROOT_FILE };
+        let adding = ADDING_VARIABLES.iter().map(|name| (*name, file(name)));
+        union.chain(adding).map(|(name, file)| (name, self.public(file).into_os_string())).collect()
     }
 
     /// The union bundle's path.
@@ -190,11 +201,21 @@ impl Trust {
         self.state.join(TRUST_FOLDER).join(file)
     }
 
-    fn union(&self) -> String {
-        let root = &self.authority.root().der;
-        let mut seen = HashSet::from([root.clone()]);
+    /// Our root, the system's roots, and what the caller's own variables name: replacing must take nothing away.
+    fn union(&self, caller: impl Fn(&str) -> Option<OsString>) -> String {
+        let ours = self.state.join(TRUST_FOLDER);
+        let variables = UNION_VARIABLES.iter().chain(&ADDING_VARIABLES);
+        // Our own bundle, seen from inside `gateway run`, may hold a root from before a renewal.
+        let named = variables
+            .filter_map(|name| caller(name))
+            .map(PathBuf::from)
+            .filter(|path| !path.starts_with(&ours));
+        let named: HashSet<PathBuf> = named.collect();
+        let mut seen = HashSet::from([self.authority.root().der.clone()]);
         let mut union = self.export().to_owned();
-        for certificate in system::certificates() {
+        for certificate in
+            system::certificates().into_iter().chain(named.iter().flat_map(|path| system::file(path)))
+        {
             if seen.insert(certificate.clone()) {
                 union.push_str(&pem::encode(&pem::Pem::new("CERTIFICATE", certificate.as_ref())));
             }

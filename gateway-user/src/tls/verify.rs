@@ -107,13 +107,13 @@ impl Upstreams {
     pub fn with_roots(roots: RootCertStore) -> Result<Upstreams, VerifyError> {
         let count = roots.len();
         let verifier: Arc<dyn ServerCertVerifier> =
-            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), super::provider())
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), super::upstream_provider())
                 .build()
                 .map_err(|error| VerifyError::Tls(error.to_string()))?;
         // A resumed session counts as verified, so the cache may only be shared under the same verifier.
         let sessions = Arc::new(ClientSessionMemoryCache::new(MAX_SESSIONS));
         let config = |offer: Offer| -> Result<Arc<ClientConfig>, rustls::Error> {
-            let mut config = ClientConfig::builder_with_provider(super::provider())
+            let mut config = ClientConfig::builder_with_provider(super::upstream_provider())
                 .with_safe_default_protocol_versions()?
                 .dangerous()
                 .with_custom_certificate_verifier(verifier.clone())

@@ -76,8 +76,9 @@ fn gaps_reordering_and_cut_tails_are_found() {
     check(None, Violation::Unreadable(2), |_, batch| {
         batch.put(RECORDS, key(2), "short");
     });
-    check(None, Violation::Tail { expected: 0, found: 5 }, |_, batch| {
-        batch.remove(HEAD, HEAD_KEY);
+    check(None, Violation::Rewritten(5), |store, batch| {
+        let head = Head { seq: 5, hash: head_at(store, 4).hash };
+        batch.put(HEAD, HEAD_KEY, chain::encode_head(head));
     });
 }
 
@@ -113,4 +114,15 @@ fn a_record_sealed_behind_another_is_found() {
         let elsewhere = Head { seq: 2, hash: Digest::of(b"elsewhere") };
         batch.put(RECORDS, key(3), chain::seal(elsewhere, &json).1);
     });
+}
+
+/// A gateway that starts on a cut chain goes on behind the head, so the gap can never be covered up.
+#[test]
+fn a_restart_does_not_heal_a_cut_tail() {
+    let store = chain_of_five();
+    let mut batch = Batch::new();
+    batch.remove(RECORDS, key(4)).remove(RECORDS, key(5));
+    store.write(batch).unwrap();
+    journal_of(&store, [record("a", "m", 6)]);
+    assert_eq!(verify(&*store, None).unwrap(), Err(Violation::Gap { expected: 4, found: 6 }));
 }

@@ -2,6 +2,7 @@
 
 use super::SteerError;
 use super::maps::{Maps, NAMES};
+use super::options::digest;
 use aya::maps::Map;
 use aya::programs::links::{FdLink, LinkError};
 use aya::programs::{CgroupAttachMode, CgroupSkbAttachType, Program, ProgramError};
@@ -36,9 +37,7 @@ unsafe impl<T: Plain> aya::Pod for Wire<T> {}
 
 /// Tells the programs of this build from those of another.
 pub(super) fn object_id() -> u64 {
-    OBJECT.iter().fold(gateway_ebpf::HASH_START, |hash, &byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
+    digest(OBJECT)
 }
 
 /// The object in the kernel, attached to nothing yet.

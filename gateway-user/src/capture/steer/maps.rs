@@ -2,8 +2,9 @@
 
 use super::SteerError;
 use super::kernel::Wire;
+use aya::maps::lpm_trie::{Key, LpmTrie};
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray};
-use gateway_ebpf::{COUNTERS, Ip, Learned, Listener, Original, Peer, Plain, Settings};
+use gateway_ebpf::{COUNTERS, Ip, Learned, Listener, Name, Original, Peer, Plain, Settings};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -16,7 +17,7 @@ pub(super) struct Maps {
     settings: Mutex<Array<MapData, Wire<Settings>>>,
     pub(super) ports: Table<u32, u32>,
     pub(super) listeners: Table<u64, Listener>,
-    pub(super) hosts: Table<u64, u32>,
+    hosts: Mutex<LpmTrie<MapData, Wire<Name>, Wire<u64>>>,
     pub(super) learned: Table<Ip, Learned>,
     pub(super) captured: Table<Peer, Original>,
     pub(super) exempt: Table<u64, u32>,
@@ -32,7 +33,7 @@ impl Maps {
             settings: Mutex::new(take("SETTINGS")?.try_into().map_err(|error| failed("SETTINGS", error))?),
             ports: Table::new("PORTS", take("PORTS")?)?,
             listeners: Table::new("LISTENERS", take("LISTENERS")?)?,
-            hosts: Table::new("HOSTS", take("HOSTS")?)?,
+            hosts: Mutex::new(take("HOSTS")?.try_into().map_err(|error| failed("HOSTS", error))?),
             learned: Table::new("LEARNED", take("LEARNED")?)?,
             captured: Table::new("CAPTURED", take("CAPTURED")?)?,
             exempt: Table::new("EXEMPT", take("EXEMPT")?)?,
@@ -51,6 +52,25 @@ impl Maps {
 
     pub(super) fn set_settings(&self, settings: Settings) -> Result<(), SteerError> {
         lock(&self.settings).set(0, Wire(settings), 0).map_err(|error| failed("SETTINGS", error))
+    }
+
+    /// Makes the known hosts be exactly these, without a moment in which one of them is absent.
+    pub(super) fn set_hosts(&self, wanted: &[(Name, u32, u64)]) -> Result<(), SteerError> {
+        let mut hosts = lock(&self.hosts);
+        for (name, bytes, number) in wanted {
+            let key = Key::new(bytes * 8, Wire(*name));
+            hosts.insert(&key, Wire(*number), 0).map_err(|error| failed("HOSTS", error))?;
+        }
+        let present: Vec<Key<Wire<Name>>> = hosts.keys().filter_map(Result::ok).collect();
+        let is_wanted = |key: &Key<Wire<Name>>| {
+            wanted
+                .iter()
+                .any(|(name, bytes, _)| key.prefix_len() == bytes * 8 && key.data().0.bytes == name.bytes)
+        };
+        for stale in present.iter().filter(|key| !is_wanted(key)) {
+            hosts.remove(stale).map_err(|error| failed("HOSTS", error))?;
+        }
+        Ok(())
     }
 
     /// Every counter, summed over the processors.

@@ -140,7 +140,7 @@ impl Steer {
     /// The table cannot be written.
     pub fn learn(&self, address: IpAddr, pattern: &str) -> Result<(), SteerError> {
         let until = monotonic_nanoseconds() + LEARNED_AT_LEAST_SECONDS * 1_000_000_000;
-        self.maps.learned.put(ip_of(address), Learned { until, pattern: options::pattern_hash(pattern).0 })
+        self.maps.learned.put(ip_of(address), Learned { until, pattern: options::pattern_number(pattern) })
     }
 
     /// How often each decision was taken.

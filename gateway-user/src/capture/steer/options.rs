@@ -3,8 +3,8 @@
 use super::SteerError;
 use super::maps::Maps;
 use gateway_ebpf::{
-    Endpoint, FAIL_CLOSED, FAIL_OPEN, HOST_EXACT, HOST_SUFFIX, Ip, Listener, MAX_HOSTS, MAX_PORTS,
-    SCOPE_KNOWN, SCOPE_TLS, Settings, hash_host,
+    Endpoint, FAIL_CLOSED, FAIL_OPEN, Ip, Listener, MAX_HOSTS, MAX_PORTS, Name, SCOPE_KNOWN, SCOPE_TLS,
+    Settings,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -59,9 +59,9 @@ pub struct SteerOptions {
 /// [`SteerOptions`] in the kernel's form.
 pub(super) struct Compiled {
     pub(super) settings: Settings,
-    /// The patterns by their hash, to name what was learned.
+    /// The patterns by their number, to name what was learned.
     pub(super) patterns: HashMap<u64, String>,
-    hosts: Vec<(u64, u32)>,
+    hosts: Vec<(Name, u32, u64)>,
     ports: Vec<(u32, u32)>,
     listener: Listener,
 }
@@ -70,13 +70,14 @@ impl SteerOptions {
     pub(super) fn compile(&self, object: u64) -> Result<Compiled, SteerError> {
         bounded("ports", self.ports.len(), MAX_PORTS)?;
         bounded("known hosts", self.known_hosts.len(), MAX_HOSTS)?;
-        let mut hosts = HashMap::<u64, u32>::new();
+        let mut hosts = Vec::with_capacity(self.known_hosts.len());
         let mut patterns = HashMap::new();
         for pattern in &self.known_hosts {
-            check_host(pattern)?;
-            let (hash, kind) = pattern_hash(pattern);
-            *hosts.entry(hash).or_default() |= kind;
-            patterns.insert(hash, pattern.clone());
+            let bad = || SteerError::BadHost(pattern.clone());
+            check_host(pattern).then_some(()).ok_or_else(bad)?;
+            let (name, bytes) = Name::of_pattern(pattern).ok_or_else(bad)?;
+            hosts.push((name, bytes, pattern_number(pattern)));
+            patterns.insert(pattern_number(pattern), pattern.clone());
         }
         let v4 = endpoint(self.listen_v4.ip().to_ipv6_mapped().octets(), self.listen_v4.port());
         let v6 = self.listen_v6.map_or(endpoint([0; 16], 0), |v6| endpoint(v6.ip().octets(), v6.port()));
@@ -85,7 +86,7 @@ impl SteerOptions {
         Ok(Compiled {
             settings: Settings { object, scope, fail },
             patterns,
-            hosts: hosts.into_iter().collect(),
+            hosts,
             ports: self.ports.iter().map(|&port| (u32::from(port), 1)).collect(),
             listener: Listener { v4, v6 },
         })
@@ -97,29 +98,32 @@ impl Compiled {
     pub(super) fn store(&self, maps: &Maps, netns: u64) -> Result<(), SteerError> {
         maps.listeners.put(netns, self.listener)?;
         maps.ports.replace(&self.ports)?;
-        maps.hosts.replace(&self.hosts)?;
+        maps.set_hosts(&self.hosts)?;
         maps.set_settings(self.settings)
     }
 }
 
-/// The hash a pattern has in the kernel's table, and which names it stands for.
-pub(super) fn pattern_hash(pattern: &str) -> (u64, u32) {
-    match pattern.strip_prefix("*.") {
-        Some(suffix) => (hash_host(suffix), HOST_SUFFIX),
-        None => (hash_host(pattern), HOST_EXACT),
-    }
+/// The pattern's number in the kernel's tables: a hash of it, so that what an earlier gateway learned keeps its
+/// meaning when the list of patterns changes.
+pub(super) fn pattern_number(pattern: &str) -> u64 {
+    digest(&pattern.to_ascii_lowercase().into_bytes())
 }
 
-fn check_host(pattern: &str) -> Result<(), SteerError> {
+/// FNV-1a, 64 bits.
+pub(super) fn digest(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+/// A name, or `*.` and a name.
+fn check_host(pattern: &str) -> bool {
     let name = pattern.strip_prefix("*.").unwrap_or(pattern);
     let is_label = |label: &str| {
         (1..=63).contains(&label.len())
             && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
     };
-    if name.len() <= MAX_NAME && name.split('.').all(is_label) {
-        return Ok(());
-    }
-    Err(SteerError::BadHost(pattern.to_owned()))
+    name.len() <= MAX_NAME && name.split('.').all(is_label)
 }
 
 fn bounded(what: &'static str, count: usize, limit: u32) -> Result<(), SteerError> {
@@ -158,9 +162,15 @@ mod tests {
     }
 
     #[test]
-    fn a_name_and_its_suffix_share_one_entry() {
-        let compiled = options(&["Example.com", "*.example.COM"]).compile(0).expect("good hosts");
-        assert_eq!(compiled.hosts, [(hash_host("example.com"), HOST_EXACT | HOST_SUFFIX)]);
+    fn names_are_stored_reversed_and_closed() {
+        let check = |pattern: &str, expected: &[u8]| {
+            let (name, bytes) = Name::of_pattern(pattern).expect("short enough");
+            assert_eq!(&name.bytes[..bytes as usize], expected, "{pattern}");
+            assert!(name.bytes[bytes as usize..].iter().all(|&byte| byte == 0), "{pattern}");
+        };
+        check("Api.Example.COM", b"moc.elpmaxe.ipa\0");
+        check("*.example.com", b"moc.elpmaxe.");
+        check("@Z[`z{\u{e9}", b"\xa9\xc3{z`[z@\0");
     }
 
     #[test]

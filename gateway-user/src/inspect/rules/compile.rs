@@ -9,7 +9,7 @@ use super::{Problem, RuleError, RuleErrors, RuleInfo};
 use crate::inspect::validate::{self, Validator};
 
 /// Longest match of a plain pattern, bytes.
-const MAX_PATTERN: usize = 2_048;
+const MAX_PATTERN: usize = 4_096;
 /// Longest match of a pattern with a tail, bytes, and what is taken where the rule does not say.
 const MAX_TAIL: usize = 8_192;
 const DEFAULT_TAIL: u32 = 512;
@@ -39,12 +39,24 @@ pub(crate) struct Rule {
 /// How a rule matches.
 #[derive(Clone, Debug)]
 pub(crate) enum Matcher {
-    /// A regular expression, its tail included.
+    /// A regular expression.
     Pattern(String),
+    /// A head, and all bytes of a class that follow it.
+    Tail { head: String, class: ByteSet },
     /// Everything from the end of `head` up to the first match of `terminator`, the bound, or the end of the text.
     Until { head: String, terminator: String },
     /// Whole words.
     Words { words: Vec<String>, ignore_case: bool },
+}
+
+impl Matcher {
+    /// The regular expression a match begins with.
+    pub fn head(&self) -> Option<&str> {
+        match self {
+            Matcher::Pattern(head) | Matcher::Tail { head, .. } | Matcher::Until { head, .. } => Some(head),
+            Matcher::Words { .. } => None,
+        }
+    }
 }
 
 impl Rule {
@@ -162,16 +174,13 @@ fn patterned(raw: &RawRule, pattern: &str) -> Result<(Matcher, usize), Problem> 
         (Some(tail), None) => {
             let length = bounded(MAX_TAIL, DEFAULT_TAIL)?;
             pattern::check("pattern", pattern, length.min(MAX_PATTERN))?;
-            pattern::class("tail", tail)?;
-            Ok((Matcher::Pattern(format!("(?:{pattern})(?:{tail})*")), length))
+            let class = pattern::class("tail", tail)?;
+            Ok((Matcher::Tail { head: pattern.to_owned(), class }, length))
         }
         (None, Some(until)) => {
             let length = bounded(MAX_UNTIL, DEFAULT_UNTIL)?;
             pattern::check("pattern", pattern, length.min(MAX_PATTERN))?;
             pattern::check("until", until, MAX_PATTERN)?;
-            if !raw.validators.is_empty() {
-                return Err(Problem::Misplaced { key: "validators", why: "cannot stand beside `until`" });
-            }
             Ok((Matcher::Until { head: pattern.to_owned(), terminator: until.clone() }, length))
         }
         (None, None) => {

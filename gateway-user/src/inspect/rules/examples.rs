@@ -1,6 +1,7 @@
 //! Whether a rule finds its own examples: a plain search, independent of the scan's automata.
 
-use regex_automata::nfa::thompson::{self, pikevm::PikeVM};
+use regex_automata::nfa::thompson;
+use regex_automata::nfa::thompson::pikevm::{Cache, PikeVM};
 use regex_automata::util::syntax;
 use regex_automata::{Anchored, Input, MatchKind};
 
@@ -13,101 +14,123 @@ pub(crate) const VALIDATED_ENDS: usize = 8;
 /// Tries every example and counter-example.
 pub(super) fn check(file: &str, rule: &Rule) -> Vec<RuleError> {
     let error = |problem| RuleError::new(file, Some(&rule.info.id), problem);
-    let search = match Search::new(rule) {
+    let mut search = match Search::new(rule) {
         Ok(search) => search,
         Err(problem) => return vec![error(problem)],
     };
-    let found = |text: &String| (0..text.len()).any(|start| search.longest(text.as_bytes(), start).is_some());
-    let numbered = |texts: &[String], wanted: bool| -> Vec<usize> {
-        texts.iter().zip(1..).filter(|(text, _)| found(text) != wanted).map(|(_, number)| number).collect()
-    };
-    let missed = numbered(&rule.examples, true).into_iter().map(|number| Problem::ExampleMissed { number });
-    let wrong = numbered(&rule.counter_examples, false)
-        .into_iter()
-        .map(|number| Problem::CounterExampleFound { number });
-    missed.chain(wrong).map(error).collect()
+    let mut found = |text: &String| !search.all(text.as_bytes()).is_empty();
+    let mut problems = Vec::new();
+    for (text, number) in rule.examples.iter().zip(1..) {
+        if !found(text) {
+            problems.push(Problem::ExampleMissed { number });
+        }
+    }
+    for (text, number) in rule.counter_examples.iter().zip(1..) {
+        if found(text) {
+            problems.push(Problem::CounterExampleFound { number });
+        }
+    }
+    problems.into_iter().map(error).collect()
 }
 
 /// All matches of a rule in a text: for each start where it may begin, the longest end whose validators pass.
 #[cfg(test)]
 pub(crate) fn matches_from(rule: &Rule, text: &[u8]) -> Vec<(usize, usize)> {
-    let search = Search::new(rule).expect("a checked rule");
-    let mut open_until = 0;
-    let mut found = Vec::new();
-    for start in 0..text.len() {
-        let is_until = matches!(rule.matcher, Matcher::Until { .. });
-        if is_until && start < open_until {
-            continue;
-        }
-        if let Some(end) = search.longest(text, start) {
-            open_until = end;
-            found.push((start, end));
-        }
-    }
-    found
+    Search::new(rule).expect("a checked rule").all(text)
+}
+
+/// A plain automaton and its scratch space.
+struct Plain {
+    vm: PikeVM,
+    cache: Cache,
 }
 
 /// One rule's plain search.
 struct Search<'r> {
     rule: &'r Rule,
-    head: Option<PikeVM>,
-    terminator: Option<PikeVM>,
+    head: Option<Plain>,
+    terminator: Option<Plain>,
 }
 
 impl<'r> Search<'r> {
     fn new(rule: &'r Rule) -> Result<Search<'r>, Problem> {
-        let (head, terminator) = match &rule.matcher {
-            Matcher::Pattern(pattern) => (Some(build(pattern, MatchKind::All)?), None),
-            Matcher::Until { head, terminator } => {
-                (Some(build(head, MatchKind::All)?), Some(build(terminator, MatchKind::All)?))
-            }
-            Matcher::Words { .. } => (None, None),
+        let head = rule.matcher.head().map(Plain::new).transpose()?;
+        let terminator = match &rule.matcher {
+            Matcher::Until { terminator, .. } => Some(Plain::new(terminator)?),
+            _ => None,
         };
         Ok(Search { rule, head, terminator })
     }
 
-    /// The end of the match that begins at `start`, if there is one.
-    fn longest(&self, text: &[u8], start: usize) -> Option<usize> {
-        match &self.rule.matcher {
-            Matcher::Words { words, ignore_case } => self.word(text, start, words, *ignore_case),
-            Matcher::Until { .. } => self.until(text, start),
-            Matcher::Pattern(_) => self.pattern(text, start),
+    /// All matches. While one with a tail or terminator is open, its rule begins no other.
+    fn all(&mut self, text: &[u8]) -> Vec<(usize, usize)> {
+        let mut found = Vec::new();
+        let mut open = 0;
+        for start in 0..text.len() {
+            match &self.rule.matcher {
+                Matcher::Words { words, ignore_case } => {
+                    found.extend(self.word(text, start, words, *ignore_case).map(|end| (start, end)));
+                }
+                _ if !self.may_begin(text, start) => {}
+                Matcher::Pattern(_) => found.extend(self.pattern(text, start).map(|end| (start, end))),
+                Matcher::Tail { .. } | Matcher::Until { .. } => {
+                    let Some(head) = self.head_end(text, start, open) else { continue };
+                    open = self.follow(text, start, head);
+                    found.extend(self.pieces(start, open));
+                }
+            }
         }
+        found
     }
 
     fn may_begin(&self, text: &[u8], start: usize) -> bool {
         start == 0 || !self.rule.not_after[usize::from(text[start - 1])]
     }
 
-    fn pattern(&self, text: &[u8], start: usize) -> Option<usize> {
-        if !self.may_begin(text, start) {
-            return None;
-        }
-        let most = text.len().min(start + self.rule.info.max_length as usize);
-        let head = self.head.as_ref()?;
-        let mut end = search(head, text, start, most, Anchored::Yes)?;
-        if self.rule.validators.is_empty() {
-            return Some(end);
-        }
+    fn pattern(&mut self, text: &[u8], start: usize) -> Option<usize> {
+        let head = self.head.as_mut()?;
+        let mut most = text.len().min(start + self.rule.info.max_length as usize);
         for _ in 0..VALIDATED_ENDS {
+            let end = head.end(text, start, most, Anchored::Yes, false)?;
             if self.rule.accepts(&text[start..end]) {
                 return Some(end);
             }
-            end = search(head, text, start, end - 1, Anchored::Yes)?;
+            most = end - 1;
         }
         None
     }
 
-    fn until(&self, text: &[u8], start: usize) -> Option<usize> {
-        if !self.may_begin(text, start) {
-            return None;
+    /// The first end of the head after `open` whose validators pass.
+    fn head_end(&mut self, text: &[u8], start: usize, open: usize) -> Option<usize> {
+        let head = self.head.as_mut()?;
+        head.end(text, start, text.len(), Anchored::Yes, true)?;
+        let least = open.max(start) + 1;
+        (least..=text.len()).find(|end| {
+            head.end(text, start, *end, Anchored::Yes, false) == Some(*end)
+                && self.rule.accepts(&text[start..*end])
+        })
+    }
+
+    /// Where a match whose head ends at `head` ends.
+    fn follow(&mut self, text: &[u8], start: usize, head: usize) -> usize {
+        if let Matcher::Tail { class, .. } = &self.rule.matcher {
+            return head + text[head..].iter().take_while(|byte| class[usize::from(**byte)]).count();
         }
-        let head = earliest(self.head.as_ref()?, text, start, text.len(), Anchored::Yes)?;
         let mut most = text.len().min(start + self.rule.info.max_length as usize);
         while most < text.len() && is_continuation(text[most]) {
             most += 1;
         }
-        Some(earliest(self.terminator.as_ref()?, text, head, most, Anchored::No).unwrap_or(most))
+        let terminator = self.terminator.as_mut();
+        terminator.and_then(|it| it.end(text, head, most, Anchored::No, true)).unwrap_or(most)
+    }
+
+    /// A tail beyond the bound is found in pieces.
+    fn pieces(&self, start: usize, end: usize) -> Vec<(usize, usize)> {
+        if matches!(self.rule.matcher, Matcher::Until { .. }) {
+            return vec![(start, end)];
+        }
+        let most = self.rule.info.max_length as usize;
+        (start..end).step_by(most).map(|start| (start, end.min(start + most))).collect()
     }
 
     fn word(&self, text: &[u8], start: usize, words: &[String], ignore_case: bool) -> Option<usize> {
@@ -146,23 +169,21 @@ pub(crate) fn lead(text: &[u8]) -> u8 {
     text.iter().rev().copied().find(|byte| !is_continuation(*byte)).unwrap_or(0)
 }
 
-fn build(pattern: &str, kind: MatchKind) -> Result<PikeVM, Problem> {
-    PikeVM::builder()
-        .syntax(syntax::Config::new().unicode(false).utf8(false))
-        .thompson(thompson::Config::new().utf8(false))
-        .configure(PikeVM::config().match_kind(kind))
-        .build(pattern)
-        .map_err(|error| Problem::Compile(error.to_string()))
-}
+impl Plain {
+    fn new(pattern: &str) -> Result<Plain, Problem> {
+        let vm = PikeVM::builder()
+            .syntax(syntax::Config::new().unicode(false).utf8(false))
+            .thompson(thompson::Config::new().utf8(false))
+            .configure(PikeVM::config().match_kind(MatchKind::All))
+            .build(pattern)
+            .map_err(|error| Problem::Compile(error.to_string()))?;
+        let cache = vm.create_cache();
+        Ok(Plain { vm, cache })
+    }
 
-/// The longest end in `start..end`.
-fn search(vm: &PikeVM, text: &[u8], start: usize, end: usize, anchored: Anchored) -> Option<usize> {
-    let input = Input::new(text).span(start..end.max(start)).anchored(anchored);
-    vm.find(&mut vm.create_cache(), input).map(|found| found.end())
-}
-
-/// The first end in `start..end`.
-fn earliest(vm: &PikeVM, text: &[u8], start: usize, end: usize, anchored: Anchored) -> Option<usize> {
-    let input = Input::new(text).span(start..end.max(start)).anchored(anchored).earliest(true);
-    vm.find(&mut vm.create_cache(), input).map(|found| found.end())
+    /// The first or the longest end within `start..most`; assertions see the bytes beyond.
+    fn end(&mut self, text: &[u8], start: usize, most: usize, at: Anchored, first: bool) -> Option<usize> {
+        let input = Input::new(text).span(start..most.max(start)).anchored(at).earliest(first);
+        self.vm.find(&mut self.cache, input).map(|found| found.end())
+    }
 }

@@ -46,7 +46,7 @@ pub struct RuleInfo {
     pub description: String,
     /// What replaces a redacted match, such as `[EMAIL_REDACTED]`.
     pub mask: String,
-    /// Longest match in bytes; a match is cut there, and a scan holds no more than this for the rule.
+    /// Longest match in bytes; a scan holds no more than this for the rule. A longer token is found in pieces.
     pub max_length: u32,
     request: Action,
     reply: Action,

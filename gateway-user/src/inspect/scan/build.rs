@@ -3,14 +3,20 @@
 use regex_syntax::hir::literal::Extractor;
 
 use super::machine::{Kind, Machine};
+use super::need::Need;
 use super::starts::{Entry, Starts};
 use crate::inspect::rules::{ByteSet, Matcher, Problem, Rule, RuleError, RuleErrors, parse_bytes};
 use crate::inspect::{Action, RuleIndex};
 use crate::wire::event::Direction;
 
-/// A pattern all of whose matches begin with literals at least this long shares an automaton with its like:
-/// behind different literals nothing multiplies.
+/// A pattern all of whose matches begin with literals at least this long is led by them.
 const LITERAL: usize = 2;
+/// A class of more bytes than this is not a choice of literals.
+const CHOICES: usize = 6;
+/// What numbers begin with.
+const NUMBER: &[u8] = b"0123456789+(";
+/// Rules of one automaton at most. The fewer, the fewer classes of bytes, and the smaller its table.
+const TOGETHER: usize = 8;
 
 /// Everything compiled.
 pub(super) struct Built {
@@ -23,8 +29,8 @@ pub(super) struct Built {
 #[derive(Clone, Copy, Default)]
 pub(super) struct Home {
     pub machine: u16,
-    /// The machine that looks for its terminator.
-    pub until: Option<u16>,
+    /// The machine that goes on where its head ends.
+    pub follow: Option<u16>,
 }
 
 /// What a rule does with the holdback in a direction.
@@ -35,12 +41,23 @@ enum Lane {
     Enforces,
 }
 
+/// How matches begin. Rules that begin alike share an automaton where that keeps it small.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lead {
+    /// With different literals: behind them nothing multiplies.
+    Literal,
+    /// With a digit or a sign: they count the same digits.
+    Number,
+    /// With many bytes, or words: alone.
+    Own,
+}
+
 /// Rules that may share an automaton.
 #[derive(Clone)]
 struct Group {
     lanes: [Lane; 2],
     not_after: ByteSet,
-    literal: bool,
+    lead: Lead,
     rules: Vec<RuleIndex>,
 }
 
@@ -94,13 +111,14 @@ impl Build<'_> {
             if lanes == [Lane::Off; 2] {
                 continue;
             }
-            let literal = begins_literally(rule);
+            let lead = lead(rule);
             let fits = |group: &&mut Group| {
-                group.literal && group.lanes == lanes && group.not_after == rule.not_after
+                let alike = group.lanes == lanes && group.not_after == rule.not_after;
+                alike && lead != Lead::Own && group.lead == lead && group.rules.len() < TOGETHER
             };
-            match groups.iter_mut().find(fits).filter(|_| literal) {
+            match groups.iter_mut().find(fits) {
                 Some(group) => group.rules.push(index),
-                None => groups.push(Group { lanes, not_after: rule.not_after, literal, rules: vec![index] }),
+                None => groups.push(Group { lanes, not_after: rule.not_after, lead, rules: vec![index] }),
             }
         }
         groups
@@ -125,15 +143,11 @@ impl Build<'_> {
     }
 
     fn kind(&self, group: &Group) -> Result<Kind, Problem> {
-        let mut patterns = Vec::new();
-        for index in &group.rules {
-            match &self.rule(*index).matcher {
-                Matcher::Pattern(pattern) | Matcher::Until { head: pattern, .. } => {
-                    patterns.push(pattern.as_str())
-                }
-                Matcher::Words { words, ignore_case } => return Machine::words(words, *ignore_case, *index),
-            }
+        if let Matcher::Words { words, ignore_case } = &self.rule(group.rules[0]).matcher {
+            return Machine::words(words, *ignore_case, group.rules[0]);
         }
+        let heads = group.rules.iter().filter_map(|index| self.rule(*index).matcher.head());
+        let patterns: Vec<&str> = heads.collect();
         Machine::patterns(&patterns, group.rules.clone())
     }
 
@@ -142,15 +156,21 @@ impl Build<'_> {
         let reach = group.rules.iter().map(|index| self.rule(*index).info.max_length).max().unwrap_or(0);
         let machine = self.built.len() as u16;
         let rules = group.rules.clone();
-        self.built.push((Machine::new(kind, reach, enforces), Some(group)));
+        let alone = if let [rule] = rules[..] { self.rule(rule).matcher.head() } else { None };
+        let need = alone.and_then(Need::of);
+        self.built.push((Machine::new(kind, reach, enforces, need), Some(group)));
         for index in rules {
-            self.homes[index.get()] = Home { machine, until: None };
+            self.homes[index.get()] = Home { machine, follow: None };
             let rule = self.rules[index.get()];
-            let Matcher::Until { terminator, .. } = &rule.matcher else { continue };
-            match Machine::until(terminator, index) {
+            let kind = match &rule.matcher {
+                Matcher::Tail { class, .. } => Ok(Kind::Tail(Box::new(*class), index)),
+                Matcher::Until { terminator, .. } => Machine::until(terminator, index),
+                Matcher::Pattern(_) | Matcher::Words { .. } => continue,
+            };
+            match kind {
                 Ok(kind) => {
-                    self.homes[index.get()].until = Some(self.built.len() as u16);
-                    self.built.push((Machine::new(kind, rule.info.max_length, enforces), None));
+                    self.homes[index.get()].follow = Some(self.built.len() as u16);
+                    self.built.push((Machine::new(kind, rule.info.max_length, enforces, None), None));
                 }
                 Err(problem) => self.refuse(index, problem),
             }
@@ -160,21 +180,31 @@ impl Build<'_> {
     fn starts(&self, direction: Direction) -> Starts {
         let entry = |(number, (machine, group)): (usize, &(Machine, Option<Group>))| {
             let group = group.as_ref().filter(|group| group.lanes[direction as usize] != Lane::Off)?;
-            let first: ByteSet = std::array::from_fn(|byte| machine.may_begin(byte as u8));
+            let pairs = (0..=255).map(|byte| machine.seconds(byte)).collect();
             let words = matches!(machine.kind, Kind::Words(..));
             let anywhere = std::array::from_fn(|byte| words && byte >= 0xE0);
-            Some(Entry { machine: number as u16, not_after: group.not_after, first, anywhere })
+            Some(Entry { machine: number as u16, not_after: group.not_after, pairs, anywhere })
         };
         let entries: Vec<Entry> = self.built.iter().enumerate().filter_map(entry).collect();
         Starts::new(&entries)
     }
 }
 
-/// Whether every match begins with one of a few literals.
-fn begins_literally(rule: &Rule) -> bool {
-    let (Matcher::Pattern(pattern) | Matcher::Until { head: pattern, .. }) = &rule.matcher else {
-        return false;
+fn lead(rule: &Rule) -> Lead {
+    let Some(hir) = rule.matcher.head().and_then(|head| parse_bytes("pattern", head).ok()) else {
+        return Lead::Own;
     };
-    let Ok(hir) = parse_bytes("pattern", pattern) else { return false };
-    Extractor::new().extract(&hir).min_literal_len().is_some_and(|least| least >= LITERAL)
+    let literals = Extractor::new().limit_class(CHOICES).extract(&hir);
+    if literals.min_literal_len().is_some_and(|least| least >= LITERAL) {
+        return Lead::Literal;
+    }
+    let firsts = Extractor::new().limit_class(NUMBER.len()).limit_literal_len(1).extract(&hir);
+    match firsts.literals() {
+        Some(firsts)
+            if firsts.iter().all(|first| NUMBER.contains(first.as_bytes().first().unwrap_or(&0))) =>
+        {
+            Lead::Number
+        }
+        _ => Lead::Own,
+    }
 }

@@ -2,8 +2,8 @@
 
 use super::machine::{Kind, Step};
 use super::{Match, Scan, Window};
-use crate::inspect::RuleIndex;
 use crate::inspect::rules::{VALIDATED_ENDS, is_continuation};
+use crate::inspect::{Engine, RuleIndex};
 
 /// A live partial match.
 #[derive(Clone, Copy, Debug)]
@@ -49,12 +49,12 @@ impl Scan {
             let step = machine.step(&mut candidate.state, byte);
             if step == Step::Live && at - candidate.start < u64::from(machine.reach) {
                 place += 1;
-                continue;
-            }
-            let candidate = *candidate;
-            if self.pause(window, candidate, before, step, at, byte) {
-                self.live.swap_remove(place);
-                self.decide(window, candidate);
+            } else if step == Step::Dead && self.accepted.is_empty() {
+                self.live.remove(place);
+            } else if self.pause(window, place, before, step, at, byte) {
+                // Order is kept: of two heads that end together the older one goes on.
+                let dead = self.live.remove(place);
+                self.decide(window, dead);
             } else {
                 place += 1;
             }
@@ -66,39 +66,50 @@ impl Scan {
     fn pause(
         &mut self,
         window: Window<'_>,
-        is: Candidate,
+        place: usize,
         before: u32,
         step: Step,
         at: u64,
         byte: u8,
     ) -> bool {
+        let is = self.live[place];
         let machine = window.engine.machine(is.machine);
         let full = at - is.start >= u64::from(machine.reach);
-        if let Kind::Until(_, rule) = machine.kind {
-            // At the bound a character is not cut.
-            let ends = step == Step::Match || (full && !is_continuation(byte));
-            if ends {
-                self.found(window, Match { start: is.start, end: at, rule });
+        match machine.kind {
+            Kind::Until(_, rule) => {
+                // At the bound a character is not cut.
+                let ends = step == Step::Match || (full && !is_continuation(byte));
+                if ends {
+                    self.found(window, Match { start: is.start, end: at, rule });
+                }
+                ends
             }
-            return ends;
+            Kind::Tail(_, rule) => {
+                self.found(window, Match { start: is.start, end: at, rule });
+                // At the bound the rest of the token is another match.
+                self.live[place].start = at;
+                step == Step::Match
+            }
+            Kind::Patterns(..) | Kind::Words(..) => {
+                if step == Step::Match {
+                    self.accept(window, is, before, at, Some(byte));
+                }
+                full || machine.is_dead(is.state)
+            }
         }
-        if step == Step::Match {
-            self.accept(window, is, before, at, Some(byte));
-        }
-        full || machine.is_dead(is.state)
     }
 
     /// Ends every live candidate at the end of the text.
     pub(super) fn end_all(&mut self, window: Window<'_>) {
-        while let Some(candidate) = self.live.pop() {
-            let machine = window.engine.machine(candidate.machine);
-            if let Kind::Until(_, rule) = machine.kind {
-                self.found(window, Match { start: candidate.start, end: self.fed, rule });
+        while let Some(is) = self.live.pop() {
+            let machine = window.engine.machine(is.machine);
+            if let Kind::Until(_, rule) | Kind::Tail(_, rule) = machine.kind {
+                self.found(window, Match { start: is.start, end: self.fed, rule });
                 continue;
             }
-            let ended = Candidate { state: machine.end(candidate.state), ..candidate };
-            self.accept(window, ended, candidate.state, self.fed, None);
-            self.decide(window, candidate);
+            let ended = Candidate { state: machine.end(is.state), ..is };
+            self.accept(window, ended, is.state, self.fed, None);
+            self.decide(window, is);
         }
     }
 
@@ -108,15 +119,22 @@ impl Scan {
         let length = (end - is.start) as u32;
         engine.machine(is.machine).matches(before, is.state, length, next, |rule| {
             let code = engine.rule_code(rule);
-            if let Some(until) = code.until {
-                if !self.live.iter().any(|other| other.machine == until) {
-                    let state = engine.machine(until).start;
-                    self.live.push(Candidate { start: is.start, machine: until, state });
+            match code.follow {
+                None => self.note(is.start, rule, length, !code.validators.is_empty()),
+                Some(follow) if code.accepts(window.slice(is.start, end)) => {
+                    self.follow(engine, is.start, follow)
                 }
-            } else if length <= engine.rule(rule).max_length {
-                self.note(is.start, rule, length, !code.validators.is_empty());
+                Some(_) => {}
             }
         });
+    }
+
+    /// Goes on behind a head. While one match is open its rule begins no other, so that heads in a row cost no
+    /// more than one.
+    fn follow(&mut self, engine: &Engine, start: u64, machine: u16) {
+        if !self.live.iter().any(|open| open.machine == machine) {
+            self.live.push(Candidate { start, machine, state: engine.machine(machine).start });
+        }
     }
 
     fn note(&mut self, start: u64, rule: RuleIndex, length: u32, every: bool) {

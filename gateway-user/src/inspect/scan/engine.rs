@@ -27,8 +27,8 @@ pub struct Engine {
 #[derive(Debug)]
 pub(super) struct Code {
     pub machine: u16,
-    /// The machine that looks for the terminator.
-    pub until: Option<u16>,
+    /// The machine that goes on where the head ends.
+    pub follow: Option<u16>,
     pub validators: Vec<Validator>,
 }
 
@@ -64,7 +64,7 @@ impl Engine {
         let built = build::machines(&rules, cap)?;
         let code = |(rule, home): (&&Rule, build::Home)| Code {
             machine: home.machine,
-            until: home.until,
+            follow: home.follow,
             validators: rule.validators.clone(),
         };
         Ok(Engine {

@@ -1,4 +1,4 @@
-//! One anchored automaton: a group of patterns, a terminator, or a list of words.
+//! One automaton: a group of patterns, what may follow a head, or a list of words.
 
 use aho_corasick::automaton::Automaton as _;
 use aho_corasick::nfa::contiguous;
@@ -8,8 +8,9 @@ use regex_automata::util::primitives::StateID;
 use regex_automata::util::{start, syntax};
 use regex_automata::{Anchored, MatchKind};
 
+use super::need::Need;
 use crate::inspect::RuleIndex;
-use crate::inspect::rules::{Problem, lead, word_ends};
+use crate::inspect::rules::{ByteSet, Problem, lead, word_ends};
 
 /// One automaton's memory at most. A group that needs more is split; a single rule that does is refused.
 pub(super) const MAX_AUTOMATON: usize = 2 << 20;
@@ -35,6 +36,8 @@ pub(super) struct Machine {
     pub reach: u32,
     /// Whether its rules enforce, per direction.
     pub enforces: [bool; 2],
+    /// A byte without which nothing matches.
+    pub need: Option<Need>,
 }
 
 /// The sorts of automata.
@@ -44,6 +47,8 @@ pub(super) enum Kind {
     Patterns(dense::DFA<Vec<u32>>, Vec<RuleIndex>),
     /// Looks for the terminator of a rule whose head has been found.
     Until(dense::DFA<Vec<u32>>, RuleIndex),
+    /// Runs over the tail of a rule whose head has been found.
+    Tail(Box<ByteSet>, RuleIndex),
     /// Words of one rule.
     Words(Box<Words>, RuleIndex),
 }
@@ -82,13 +87,14 @@ impl Machine {
     }
 
     /// Completes an automaton.
-    pub fn new(kind: Kind, reach: u32, enforces: [bool; 2]) -> Machine {
+    pub fn new(kind: Kind, reach: u32, enforces: [bool; 2], need: Option<Need>) -> Machine {
         let start = match &kind {
             Kind::Patterns(dfa, _) => start_state(dfa, Anchored::Yes),
             Kind::Until(dfa, _) => start_state(dfa, Anchored::No),
+            Kind::Tail(..) => 0,
             Kind::Words(words, _) => words.start(),
         };
-        Machine { kind, start, reach, enforces }
+        Machine { kind, start, reach, enforces, need }
     }
 
     /// Steps over one byte. A match is noticed one byte after its end.
@@ -100,14 +106,24 @@ impl Machine {
                 *state = next.as_u32();
                 if dfa.is_special_state(next) { special(dfa, next) } else { Step::Live }
             }
+            Kind::Tail(class, _) => {
+                if class[usize::from(byte)] {
+                    Step::Live
+                } else {
+                    Step::Match
+                }
+            }
             Kind::Words(words, _) => words.step(state, byte),
         }
     }
 
-    /// Whether a match can begin with `byte`.
-    pub fn may_begin(&self, byte: u8) -> bool {
-        let mut state = self.start;
-        self.step(&mut state, byte) != Step::Dead
+    /// The second bytes of matches that begin with `first`; `None` when none does.
+    pub fn seconds(&self, first: u8) -> Option<ByteSet> {
+        let mut begun = self.start;
+        if self.step(&mut begun, first) == Step::Dead {
+            return None;
+        }
+        Some(std::array::from_fn(|second| self.step(&mut begun.clone(), second as u8) != Step::Dead))
     }
 
     /// Whether nothing can match any more.
@@ -116,6 +132,7 @@ impl Machine {
             Kind::Patterns(dfa, _) | Kind::Until(dfa, _) => {
                 dfa.is_dead_state(StateID::new_unchecked(state as usize))
             }
+            Kind::Tail(..) => false,
             Kind::Words(words, _) => words.trie.is_dead(word_state(state)),
         }
     }
@@ -126,7 +143,7 @@ impl Machine {
             Kind::Patterns(dfa, _) | Kind::Until(dfa, _) => {
                 dfa.next_eoi_state(StateID::new_unchecked(state as usize)).as_u32()
             }
-            Kind::Words(..) => state,
+            Kind::Tail(..) | Kind::Words(..) => state,
         }
     }
 
@@ -154,7 +171,7 @@ impl Machine {
                     each(*rule);
                 }
             }
-            Kind::Until(..) => {}
+            Kind::Tail(..) | Kind::Until(..) => {}
         }
     }
 
@@ -162,6 +179,7 @@ impl Machine {
     pub fn memory(&self) -> usize {
         match &self.kind {
             Kind::Patterns(dfa, _) | Kind::Until(dfa, _) => dfa.memory_usage(),
+            Kind::Tail(..) => size_of::<ByteSet>(),
             Kind::Words(words, _) => words.trie.memory_usage() + words.last.len(),
         }
     }

@@ -11,6 +11,7 @@ mod candidate;
 mod engine;
 mod lane;
 mod machine;
+mod need;
 mod starts;
 
 #[cfg(test)]
@@ -19,6 +20,7 @@ mod tests;
 use candidate::{Accepted, Candidate};
 pub use engine::{Engine, Hold};
 use lane::{Lane, Match};
+use need::Needs;
 
 use crate::inspect::Finding;
 use crate::wire::event::Direction;
@@ -107,20 +109,32 @@ impl Scan {
 
     fn run(&mut self, window: Window<'_>, from: usize, out: &mut Vec<Finding>) {
         let starts = window.engine.starts(window.direction);
+        let mut needs = Needs::default();
+        let mut behind = self.behind;
         for (at, &byte) in window.text.iter().enumerate().skip(from) {
-            let (machines, behind) = starts.at(self.behind, byte);
-            self.behind = behind;
-            let at = window.base + at as u64;
-            self.live.extend(machines.iter().map(|&machine| Candidate {
-                start: at,
-                machine,
-                state: window.engine.machine(machine).start,
-            }));
+            let cell = starts.cell(behind, byte);
+            behind = cell.behind;
+            if cell.row != 0 {
+                let machines = starts.machines(cell.row, window.text.get(at + 1).copied());
+                self.begin(window, at, machines, &mut needs);
+            }
             if !self.live.is_empty() {
-                self.step(window, at, byte);
+                self.step(window, window.base + at as u64, byte);
             }
         }
+        self.behind = behind;
         self.settle(window, out);
+    }
+
+    /// Starts candidates, but for those that the text at hand shows to come to nothing.
+    fn begin(&mut self, window: Window<'_>, at: usize, machines: &[u16], needs: &mut Needs) {
+        for &number in machines {
+            let machine = window.engine.machine(number);
+            if machine.need.is_none_or(|need| needs.may_match(need, window.text, at)) {
+                let start = window.base + at as u64;
+                self.live.push(Candidate { start, machine: number, state: machine.start });
+            }
+        }
     }
 
     /// Decides what can be decided and moves the frontier.

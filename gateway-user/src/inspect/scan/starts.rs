@@ -1,4 +1,4 @@
-//! Where a candidate may begin: a table by what stands before and the byte itself.
+//! Where a candidate may begin: a table by what stands before, the byte itself, and the byte after it.
 
 use std::collections::HashMap;
 
@@ -9,63 +9,118 @@ pub(super) struct Entry {
     pub machine: u16,
     /// Not after these.
     pub not_after: ByteSet,
-    /// Only with these.
-    pub first: ByteSet,
+    /// By first byte: the second bytes with which a match can go on, if it can begin there at all.
+    pub pairs: Vec<Option<ByteSet>>,
     /// With these even after `not_after`: the first bytes of scripts that set no spaces between words.
     pub anywhere: ByteSet,
+}
+
+impl Entry {
+    fn begins(&self, before: Option<u8>, first: u8) -> bool {
+        let refused = before.is_some_and(|before| self.not_after[usize::from(before)]);
+        self.pairs[usize::from(first)].is_some() && (!refused || self.anywhere[usize::from(first)])
+    }
+
+    fn goes_on(&self, first: u8, second: u8) -> bool {
+        self.pairs[usize::from(first)].is_some_and(|seconds| seconds[usize::from(second)])
+    }
 }
 
 /// The table of one direction.
 #[derive(Debug)]
 pub(super) struct Starts {
-    /// Class of each byte as the one before; 0 is the start of a text, and what no rule minds.
-    class: [u8; 256],
-    /// By class and byte: which set of machines begins.
-    table: Vec<[u16; 256]>,
-    /// The sets; the first is empty.
+    /// By class of the byte before. Class 0 is the start of a text, and what no rule minds.
+    cells: Vec<[Cell; 256]>,
+    rows: Vec<Row>,
+    /// The sets of machines; the first is empty.
     sets: Vec<Box<[u16]>>,
+}
+
+/// What a byte after another means.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Cell {
+    /// Which machines may begin; 0 for none.
+    pub row: u16,
+    /// The class of what stands before the next byte.
+    pub behind: u8,
+}
+
+/// Which machines begin with one byte.
+#[derive(Debug)]
+struct Row {
+    /// While the next byte is not known.
+    all: u16,
+    /// By the next byte.
+    by_next: [u16; 256],
 }
 
 impl Starts {
     /// Builds the table.
     pub fn new(entries: &[Entry]) -> Starts {
-        let mut class = [0u8; 256];
-        let mut befores: Vec<Option<u8>> = vec![None];
-        let minds = |before: Option<u8>| -> Vec<bool> {
-            entries
-                .iter()
-                .map(|entry| before.is_some_and(|byte| entry.not_after[usize::from(byte)]))
-                .collect()
-        };
-        // Continuation bytes never occur as "before": the class of the character's first byte is kept.
-        for byte in (0..=255u8).filter(|byte| !is_continuation(*byte)) {
-            let known = befores.iter().position(|before| minds(*before) == minds(Some(byte)));
-            class[usize::from(byte)] = known.unwrap_or(befores.len()) as u8;
-            if known.is_none() {
-                befores.push(Some(byte));
-            }
-        }
+        let (class, befores) = classes(entries);
         let mut sets = Sets::default();
-        let table = befores
-            .iter()
-            .map(|before| std::array::from_fn(|byte| sets.number(entries, *before, byte as u8)))
-            .collect();
-        Starts { class, table, sets: sets.sets }
+        let mut rows = vec![Row { all: 0, by_next: [0; 256] }];
+        let mut numbers: HashMap<(u16, u8), u16> = HashMap::new();
+        let mut cell = |behind: usize, byte: u8| {
+            let before = befores[behind];
+            let all = sets.number(entries.iter().filter(|entry| entry.begins(before, byte)));
+            let row = match all {
+                0 => 0,
+                _ => *numbers.entry((all, byte)).or_insert_with(|| {
+                    let begins = |entry: &&Entry| entry.begins(before, byte);
+                    let by_next = std::array::from_fn(|next| {
+                        let goes_on = |entry: &&Entry| entry.goes_on(byte, next as u8);
+                        sets.number(entries.iter().filter(begins).filter(goes_on))
+                    });
+                    rows.push(Row { all, by_next });
+                    (rows.len() - 1) as u16
+                }),
+            };
+            // Inside a character the class of its first byte is kept.
+            let behind = if is_continuation(byte) { behind as u8 } else { class[usize::from(byte)] };
+            Cell { row, behind }
+        };
+        let cells =
+            (0..befores.len()).map(|behind| std::array::from_fn(|byte| cell(behind, byte as u8))).collect();
+        Starts { cells, rows, sets: sets.sets }
+    }
+
+    /// What `byte` means after a byte of class `behind`.
+    #[inline(always)]
+    pub fn cell(&self, behind: u8, byte: u8) -> Cell {
+        self.cells[usize::from(behind)][usize::from(byte)]
+    }
+
+    /// The machines of a row that begin, given the next byte where it is known.
+    #[inline(always)]
+    pub fn machines(&self, row: u16, next: Option<u8>) -> &[u16] {
+        let row = &self.rows[usize::from(row)];
+        let set = next.map_or(row.all, |next| row.by_next[usize::from(next)]);
+        &self.sets[usize::from(set)]
     }
 
     /// Bytes of the table.
     pub fn memory(&self) -> usize {
-        std::mem::size_of_val(self.table.as_slice())
-            + self.sets.iter().map(|set| set.len() * 2 + 16).sum::<usize>()
+        let sets = self.sets.iter().map(|set| size_of_val(&**set) + size_of::<Box<[u16]>>());
+        size_of_val(self.cells.as_slice()) + size_of_val(self.rows.as_slice()) + sets.sum::<usize>()
     }
+}
 
-    /// The machines that begin at `byte` after a byte of class `behind`, and the class for the next byte.
-    #[inline(always)]
-    pub fn at(&self, behind: u8, byte: u8) -> (&[u16], u8) {
-        let set = self.table[usize::from(behind)][usize::from(byte)];
-        let next = if is_continuation(byte) { behind } else { self.class[usize::from(byte)] };
-        (&self.sets[usize::from(set)], next)
+/// The class of each byte as the one before, and a byte of each class; class 0 is the start of a text.
+fn classes(entries: &[Entry]) -> ([u8; 256], Vec<Option<u8>>) {
+    let mut class = [0u8; 256];
+    let mut befores: Vec<Option<u8>> = vec![None];
+    let minds = |before: Option<u8>| -> Vec<bool> {
+        entries.iter().map(|entry| before.is_some_and(|byte| entry.not_after[usize::from(byte)])).collect()
+    };
+    for byte in (0..=255u8).filter(|byte| !is_continuation(*byte)) {
+        let known = befores.iter().position(|before| minds(*before) == minds(Some(byte)));
+        class[usize::from(byte)] = known.unwrap_or(befores.len()) as u8;
+        if known.is_none() {
+            befores.push(Some(byte));
+        }
     }
+    (class, befores)
 }
 
 /// Sets of machines, each kept once.
@@ -81,13 +136,8 @@ impl Default for Sets {
 }
 
 impl Sets {
-    fn number(&mut self, entries: &[Entry], before: Option<u8>, byte: u8) -> u16 {
-        let begins = |entry: &&Entry| {
-            let place = usize::from(byte);
-            let refused = before.is_some_and(|before| entry.not_after[usize::from(before)]);
-            entry.first[place] && (!refused || entry.anywhere[place])
-        };
-        let set: Box<[u16]> = entries.iter().filter(begins).map(|entry| entry.machine).collect();
+    fn number<'e>(&mut self, entries: impl Iterator<Item = &'e Entry>) -> u16 {
+        let set: Box<[u16]> = entries.map(|entry| entry.machine).collect();
         *self.numbers.entry(set).or_insert_with_key(|set| {
             self.sets.push(set.clone());
             (self.sets.len() - 1) as u16

@@ -85,7 +85,8 @@ fn subtrees(permitted: &[String]) -> Result<Vec<String>, AuthorityError> {
     let name = |host: &String| {
         let name = host.strip_prefix("*.").unwrap_or(host);
         match hello::host_name(name.as_bytes()) {
-            Ok(name) if name.contains('.') => Ok(name),
+            // RFC 6761 §6.3: the zone `localhost` never leaves the machine.
+            Ok(name) if name.contains('.') || name == "localhost" => Ok(name),
             Ok(_) => Err(AuthorityError::Host {
                 host: host.clone(),
                 wrong: "a single label would permit a whole zone",

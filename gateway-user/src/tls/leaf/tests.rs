@@ -1,5 +1,6 @@
 //! Tests of `tls::leaf`: real handshakes in memory, caching, refreshing, and the bound.
 
+use rustls::crypto::aws_lc_rs::kx_group;
 use rustls::pki_types::ServerName;
 use rustls::{
     ClientConfig, ClientConnection, HandshakeKind, ProtocolVersion, RootCertStore, ServerConnection,
@@ -93,6 +94,30 @@ fn a_second_connection_resumes_but_not_under_another_name() {
     assert_eq!(kind("api.openai.com"), HandshakeKind::Full);
     assert_eq!(kind("api.openai.com"), HandshakeKind::Resumed);
     assert_eq!(kind("x.azure.com"), HandshakeKind::Full);
+}
+
+#[test]
+fn upstreams_are_offered_post_quantum_and_classical_key_exchange_at_once() {
+    let folder = Folder::new();
+    let leaves = leaves(&folder);
+    let mut roots = RootCertStore::empty();
+    roots.add(leaves.authority().root().der.clone()).unwrap();
+    let upstreams = crate::tls::Upstreams::with_roots(roots).unwrap();
+    for group in [kx_group::X25519MLKEM768, kx_group::X25519] {
+        let mut provider = rustls::crypto::aws_lc_rs::default_provider();
+        provider.kx_groups = vec![group];
+        let key = leaves.mint("api.openai.com", SystemTime::now()).unwrap().0;
+        let server = ServerConfig::builder_with_provider(Arc::new(provider))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(key)));
+        let mut client = (*upstreams.client_config(crate::tls::Offer::Both)).clone();
+        client.resumption = rustls::client::Resumption::disabled();
+        let (client, _) = handshake(&Arc::new(client), Arc::new(server), "api.openai.com").unwrap();
+        assert_eq!(client.negotiated_key_exchange_group().unwrap().name(), group.name());
+        assert_eq!(client.handshake_kind(), Some(HandshakeKind::Full), "a second round trip was needed");
+    }
 }
 
 #[test]

@@ -39,6 +39,9 @@ fn the_bundle_is_the_union_and_others_can_read_it() {
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&trust.bundle()), mode(trust.bundle().parent().unwrap())), (0o644, 0o755));
     assert_eq!((mode(&folder.join("state/authority")), mode(&folder.join("state"))), (0o700, 0o755));
+    std::fs::set_permissions(folder.join("state"), std::fs::Permissions::from_mode(0o700)).unwrap();
+    trust.publish().unwrap();
+    assert_eq!(mode(&folder.join("state")), 0o711, "another user's app could not get to the bundle");
     let written = std::fs::metadata(trust.bundle()).unwrap().modified().unwrap();
     trust.publish().unwrap();
     assert_eq!(
@@ -63,6 +66,30 @@ fn every_variable_names_a_file_that_holds_our_root() {
         let (_, value) = environment.iter().find(|(known, _)| *known == name).expect(name);
         assert!(std::fs::read_to_string(value).unwrap().contains(trust.export()), "{name}");
     }
+}
+
+#[test]
+fn roots_that_the_caller_s_variables_name_are_not_taken_away() {
+    let folder = Folder::new();
+    let (ours, corporate) = (trust(&folder.join("ours")), trust(&folder.join("corporate")));
+    let file = |environment: Vec<(&str, OsString)>| {
+        let found = environment.into_iter().find(|(name, _)| *name == "NODE_EXTRA_CA_CERTS").unwrap();
+        std::fs::read_to_string(found.1).unwrap()
+    };
+    ours.publish_over(|_| None).unwrap();
+    assert_eq!(file(ours.environment_over(|_| None)), ours.export());
+    let caller =
+        |name: &str| (name == "NODE_EXTRA_CA_CERTS").then(|| corporate.public(ROOT_FILE).into_os_string());
+    ours.publish_over(caller).unwrap();
+    let both = file(ours.environment_over(caller));
+    let held: Vec<_> = CertificateDer::pem_slice_iter(both.as_bytes()).collect::<Result<_, _>>().unwrap();
+    assert!(held.contains(&ours.authority().root().der) && held.contains(&corporate.authority().root().der));
+    let before = ours.authority().root().der.clone();
+    let renewed = Trust::renew(&folder.join("ours"), &["api.openai.com".to_owned()]).unwrap();
+    renewed.publish_over(|_| Some(renewed.bundle().into())).unwrap();
+    let held =
+        CertificateDer::pem_file_iter(renewed.bundle()).unwrap().collect::<Result<Vec<_>, _>>().unwrap();
+    assert!(!held.contains(&before), "the root from before the renewal is still trusted");
 }
 
 #[test]

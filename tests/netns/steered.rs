@@ -1,0 +1,151 @@
+//! Every way to connect leads to the gateway, with the destination asked for and who asked.
+
+use crate::world::{PROVIDER, World, at, inside, mapped, output, probe};
+use gateway::capture::{SteerScope, cgroup};
+
+/// Destinations of one provider as IPv4, IPv6 and IPv4-mapped IPv6.
+fn destinations() -> [String; 3] {
+    [at(PROVIDER[0], 443), at(PROVIDER[1], 443), mapped(PROVIDER[0], 443)]
+}
+
+/// The app sees the peer it asked for and the gateway learns it, too.
+fn check(name: &str, ways: &[&str]) {
+    let world = World::new(name);
+    let gateway = world.gateway(|_| {});
+    for way in ways {
+        for destination in destinations() {
+            let said = world.app(way, &destination);
+            let captured =
+                gateway.next().unwrap_or_else(|| panic!("{way} {destination}: nothing was captured"));
+            let original = captured.original;
+            assert_eq!(said, format!("ok peer={destination} said=gateway {original}"), "{way}");
+            assert_eq!(
+                original.ip(),
+                destination.parse::<std::net::SocketAddr>().expect("valid").ip().to_canonical()
+            );
+            assert_eq!(captured.who.comm, if *way == "resolve" { "" } else { "netns-probe" }, "{way}");
+            assert_eq!(captured.who.cgroup, cgroup::id(&world.cgroup).expect("an id"), "{way}");
+            assert_eq!(captured.who.uid, if *way == "setuid" { 65_534 } else { 0 }, "{way}");
+            assert_ne!(captured.who.pid, 0, "{way}");
+        }
+    }
+    assert_eq!(world.reached(), 0, "the provider was reached past the gateway");
+    assert_eq!(gateway.steer.counters().expect("counters").steered, 3 * ways.len() as u64);
+}
+
+#[test]
+fn a_plain_connect() {
+    check("plain", &["plain"]);
+}
+
+#[test]
+fn processes_and_threads() {
+    check("processes", &["thread", "fork", "exec"]);
+}
+
+#[test]
+fn a_process_that_changed_its_user() {
+    check("setuid", &["setuid"]);
+}
+
+#[test]
+fn non_blocking() {
+    check("nonblocking", &["nonblocking"]);
+}
+
+#[test]
+fn fast_open() {
+    check("fastopen", &["fastopen"]);
+}
+
+#[test]
+fn multipath() {
+    check("multipath", &["mptcp"]);
+}
+
+#[test]
+fn io_uring() {
+    check("uring", &["uring"]);
+}
+
+#[test]
+fn a_socket_used_again_after_a_failure() {
+    let world = World::new("retry");
+    let gateway = world.gateway(|_| {});
+    assert!(world.app("retry", &at(PROVIDER[0], 443)).ends_with("said=gateway 198.51.100.7:443"));
+    assert_eq!(gateway.next().expect("captured").who.comm, "netns-probe");
+}
+
+#[test]
+fn a_child_cgroup() {
+    let world = World::new("child");
+    let gateway = world.gateway(|_| {});
+    let child = cgroup::create(&world.cgroup.join("inner").display().to_string()).expect("a child cgroup");
+    for destination in destinations() {
+        let said = output(inside(&child, probe(&["plain", &destination])));
+        let captured = gateway.next().expect("captured");
+        assert_eq!(said, format!("ok peer={destination} said=gateway {}", captured.original));
+        assert_eq!(captured.who.cgroup, cgroup::id(&child).expect("an id"));
+    }
+    cgroup::remove(&child).expect("empty");
+}
+
+#[test]
+fn ipv6_without_an_ipv6_listener() {
+    let world = World::new("only4");
+    let gateway = world.gateway(|options| options.listen_v6 = None);
+    for destination in destinations() {
+        assert!(world.app("plain", &destination).contains("said=gateway"), "{destination}");
+        assert!(gateway.next().is_some(), "{destination}");
+    }
+}
+
+#[test]
+fn other_ports_and_other_cgroups_are_left_alone() {
+    let world = World::new("others");
+    let gateway = world.gateway(|_| {});
+    for destination in [at(PROVIDER[0], 8080), at(PROVIDER[1], 8080), mapped(PROVIDER[0], 8080)] {
+        assert_eq!(world.app("plain", &destination), format!("ok peer={destination} said=provider"));
+    }
+    for destination in destinations() {
+        assert_eq!(output(probe(&["plain", &destination])), format!("ok peer={destination} said=provider"));
+    }
+    let counters = gateway.steer.counters().expect("counters");
+    assert_eq!((counters.steered, counters.passed), (0, 3));
+}
+
+#[test]
+fn every_wanted_port_and_only_those() {
+    let world = World::new("ports");
+    let gateway = world.gateway(|options| options.ports = vec![8080]);
+    assert!(world.app("plain", &at(PROVIDER[0], 8080)).ends_with("said=gateway 198.51.100.7:8080"));
+    assert!(world.app("plain", &at(PROVIDER[0], 443)).ends_with("said=provider"));
+    assert!(gateway.next().is_some());
+}
+
+#[test]
+fn an_original_destination_is_given_out_once() {
+    let world = World::new("once");
+    let bound = gateway::capture::listen::bind_loopback(None).expect("a port");
+    let steer = gateway::capture::Steer::attach(&world.options(&bound)).expect("attached");
+    let mut app = world.probe(&["plain", &at(PROVIDER[0], 443)]).spawn().expect("the probe starts");
+    bound.v4.set_nonblocking(false).expect("a listener");
+    let (stream, peer) = bound.v4.accept().expect("a connection");
+    assert!(steer.captured(peer).is_some());
+    assert_eq!(steer.captured(peer), None);
+    drop(stream);
+    assert!(app.wait().expect("ends").success());
+}
+
+#[test]
+fn only_learned_addresses_when_asked() {
+    let world = World::new("scope");
+    let gateway = world.gateway(|options| options.scope = SteerScope::Known);
+    assert!(world.app("plain", &at(PROVIDER[0], 443)).ends_with("said=provider"));
+    gateway.steer.learn(PROVIDER[0].parse().expect("valid"), "api.known.example").expect("learned");
+    assert_eq!(gateway.steer.host_of(PROVIDER[0].parse().expect("valid")), Some("api.known.example"));
+    for destination in [at(PROVIDER[0], 443), mapped(PROVIDER[0], 443)] {
+        assert!(world.app("plain", &destination).contains("said=gateway"), "{destination}");
+    }
+    assert!(world.app("plain", &at(PROVIDER[1], 443)).ends_with("said=provider"));
+}
