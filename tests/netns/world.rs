@@ -79,7 +79,7 @@ impl World {
         let mut options = self.options(&bound);
         change(&mut options);
         let steer = Arc::new(Steer::attach(&options).expect("attached"));
-        let (sender, captured) = mpsc::channel();
+        let (sender, captured) = mpsc::sync_channel(1024);
         for listener in [Some(bound.v4), bound.v6].into_iter().flatten() {
             listener.set_nonblocking(false).expect("a listener");
             let (steer, sender) = (steer.clone(), sender.clone());
@@ -171,7 +171,7 @@ impl Drop for Owner {
     }
 }
 
-fn greet(stream: TcpStream, steer: &Steer, sender: &mpsc::Sender<Option<Captured>>) -> io::Result<()> {
+fn greet(stream: TcpStream, steer: &Steer, sender: &mpsc::SyncSender<Option<Captured>>) -> io::Result<()> {
     let captured = steer.captured(stream.peer_addr()?);
     let original = captured.as_ref().map_or("lost".to_owned(), |captured| captured.original.to_string());
     sender.send(captured).map_err(io::Error::other)?;
