@@ -120,6 +120,20 @@ fn programs_of_another_build_are_replaced() {
 }
 
 #[test]
+fn a_replacement_cut_short_stays_closed_and_is_finished() {
+    let world = World::new("cut");
+    world.owner("tls", "closed").kill();
+    let home = pins(&world.cgroup).expect("pins");
+    // As a gateway leaves it that dies after the old pins are gone and before the new ones have their name.
+    fs::rename(home.join("current"), home.join("next")).expect("renamed");
+    assert_eq!(world.app("plain", &at(PROVIDER[0], 443)), "error ECONNREFUSED");
+    let gateway = world.gateway(|_| {});
+    assert_eq!(programs(&world.cgroup).len(), 8);
+    assert!(world.app("plain", &at(PROVIDER[0], 443)).contains("said=gateway"));
+    assert!(gateway.next().is_some());
+}
+
+#[test]
 fn closed_may_become_open() {
     let world = World::new("reopened");
     world.owner("tls", "closed").kill();

@@ -23,7 +23,7 @@ fn check(name: &str, ways: &[&str]) {
                 original.ip(),
                 destination.parse::<std::net::SocketAddr>().expect("valid").ip().to_canonical()
             );
-            assert_eq!(captured.who.comm, if *way == "resolve" { "" } else { "netns-probe" }, "{way}");
+            assert_eq!(captured.who.comm, "netns-probe", "{way}");
             assert_eq!(captured.who.cgroup, cgroup::id(&world.cgroup).expect("an id"), "{way}");
             assert_eq!(captured.who.uid, if *way == "setuid" { 65_534 } else { 0 }, "{way}");
             assert_ne!(captured.who.pid, 0, "{way}");

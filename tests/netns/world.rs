@@ -4,7 +4,7 @@ use gateway::capture::{Captured, Fail, Steer, SteerOptions, SteerScope, cgroup, 
 use nix::sched::{CloneFlags, unshare};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6, TcpListener, TcpStream};
+use std::net::{Ipv6Addr, Shutdown, SocketAddr, SocketAddrV6, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -49,7 +49,7 @@ impl World {
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 reached.fetch_add(1, Ordering::SeqCst);
-                let _ = stream.and_then(|mut stream| stream.write_all(b"provider\n"));
+                let _ = stream.and_then(|stream| say(stream, "provider\n"));
             }
         });
     }
@@ -79,7 +79,7 @@ impl World {
         let mut options = self.options(&bound);
         change(&mut options);
         let steer = Arc::new(Steer::attach(&options).expect("attached"));
-        let (sender, captured) = mpsc::channel();
+        let (sender, captured) = mpsc::sync_channel(1024);
         for listener in [Some(bound.v4), bound.v6].into_iter().flatten() {
             listener.set_nonblocking(false).expect("a listener");
             let (steer, sender) = (steer.clone(), sender.clone());
@@ -171,11 +171,19 @@ impl Drop for Owner {
     }
 }
 
-fn greet(mut stream: TcpStream, steer: &Steer, sender: &mpsc::Sender<Option<Captured>>) -> io::Result<()> {
+fn greet(stream: TcpStream, steer: &Steer, sender: &mpsc::SyncSender<Option<Captured>>) -> io::Result<()> {
     let captured = steer.captured(stream.peer_addr()?);
     let original = captured.as_ref().map_or("lost".to_owned(), |captured| captured.original.to_string());
     sender.send(captured).map_err(io::Error::other)?;
-    stream.write_all(format!("gateway {original}\n").as_bytes())
+    say(stream, &format!("gateway {original}\n"))
+}
+
+/// Says something and waits for the end: closing with unread data would reset the connection.
+fn say(mut stream: TcpStream, words: &str) -> io::Result<()> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(words.as_bytes())?;
+    stream.shutdown(Shutdown::Write)?;
+    io::copy(&mut stream, &mut io::sink()).map(drop)
 }
 
 /// The probe, outside the cgroup.

@@ -122,7 +122,9 @@ pub fn cargo_command(name: &str) -> Result<()> {
         return Ok(());
     }
     println!("installing {program} (minutes, once) …");
-    let status = Command::new("cargo").args(["install", "--locked", "--quiet", &program]).status()?;
+    // Unoptimised it builds in a fraction of the time, and still answers within a second.
+    let status =
+        Command::new("cargo").args(["install", "--locked", "--quiet", "--debug", &program]).status()?;
     ensure!(status.success(), "cannot install {program}; run: cargo install --locked {program}");
     Ok(())
 }

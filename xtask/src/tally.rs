@@ -92,8 +92,11 @@ fn failed_sections(text: &str) -> String {
     if kept.is_empty() { last_lines(text) } else { kept }
 }
 
+/// The end of the output, without the lines in which cargo says how far it is.
 fn last_lines(text: &str) -> String {
-    let lines: Vec<&str> = text.lines().collect();
+    let progress = ["Compiling ", "Checking ", "Downloaded ", "Downloading "];
+    let telling = |line: &&str| !progress.iter().any(|word| line.trim_start().starts_with(word));
+    let lines: Vec<&str> = text.lines().filter(telling).collect();
     let start = lines.len().saturating_sub(LAST_LINES);
     lines[start..].iter().flat_map(|line| [line, "\n"]).collect()
 }
@@ -133,6 +136,6 @@ mod tests {
     #[test]
     fn a_command_counts_as_one() {
         assert_eq!(Tally::of_command(true, "noise").passed, 1);
-        assert_eq!(Tally::of_command(false, "why\n").failures, "why\n");
+        assert_eq!(Tally::of_command(false, "   Compiling a\nwhy\n").failures, "why\n");
     }
 }

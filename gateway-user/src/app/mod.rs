@@ -116,9 +116,10 @@ pub fn catalog(config: &Config) -> anyhow::Result<Catalog> {
     Ok(catalog)
 }
 
-/// The patterns of all known hosts, as the kernel and the CA's name constraints take them.
+/// The patterns of all known hosts, as the kernel and the CA's name constraints take them; names that never resolve
+/// (RFC 6761) left out.
 pub fn known_hosts(catalog: &Catalog) -> Vec<String> {
-    catalog.patterns().iter().map(ToString::to_string).collect()
+    catalog.patterns().iter().map(ToString::to_string).filter(|host| !host.ends_with(".invalid")).collect()
 }
 
 /// Opens the store of the state folder, which no other gateway may have open.

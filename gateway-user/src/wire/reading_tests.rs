@@ -109,7 +109,9 @@ fn roles_give_kinds_also_when_they_come_last() {
             "User 0/1 0: u",
             "ToolResult 0/2 0: r",
             "ToolDefinition 0/0 0: n",
+            "Opaque 0/0 0: parameters",
             "Opaque 0/0 0: a_long_key",
+            "Opaque 0/0 0: description",
             "ToolDefinition 0/0 0: d",
         ],
     );

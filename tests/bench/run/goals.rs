@@ -130,6 +130,8 @@ pub fn render(results: &[(&Row, Vec<Measured>)]) -> String {
             };
             let ratio = ours / theirs;
             let verdict = match ratio {
+                // A cost below nothing is the noise of the machine, and so is a ratio to it.
+                _ if theirs <= 0.0 => "lost in noise",
                 ratio if ratio <= goal.stretch => "stretch",
                 ratio if ratio <= goal.must => "must",
                 _ => "missed",

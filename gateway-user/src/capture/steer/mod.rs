@@ -4,6 +4,7 @@
 
 mod error;
 mod kernel;
+mod link;
 mod maps;
 mod options;
 mod pins;
@@ -79,12 +80,9 @@ impl Steer {
         let netns = own_namespace()?;
         let home = Home::take(&options.cgroup)?;
         let patterns = wanted.patterns.clone();
-        if options.fail == Fail::Closed && pins::is_complete(&home.current()) {
-            let maps = Maps::pinned(&home.current())?;
-            if maps.settings()?.object == wanted.settings.object {
-                wanted.store(&maps, netns)?;
-                return Ok(Steer { maps, patterns, netns, home, links: Vec::new() });
-            }
+        if let Some(maps) = adoptable(options.fail, &home, wanted.settings.object) {
+            wanted.store(&maps, netns)?;
+            return Ok(Steer { maps, patterns, netns, home, links: Vec::new() });
         }
         let attached = attach_fresh(options, &home, |maps| wanted.store(maps, netns));
         match attached {
@@ -182,6 +180,16 @@ impl Steer {
     pub fn attached() -> Vec<PathBuf> {
         pins::attached()
     }
+}
+
+/// The tables of pinned programs that are complete and of this build.
+fn adoptable(fail: Fail, home: &Home, object: u64) -> Option<Maps> {
+    if fail == Fail::Open || !pins::is_complete(&home.current()) {
+        return None;
+    }
+    // Tables of another build may have another layout: not to be read is as good as another number.
+    let maps = Maps::pinned(&home.current()).ok()?;
+    (maps.settings().ok()?.object == object).then_some(maps)
 }
 
 /// Loads, configures and attaches a new set of programs, and puts its pins in force.

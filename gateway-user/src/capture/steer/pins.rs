@@ -3,9 +3,9 @@
 //! `/sys/fs/bpf/gateway/<cgroup id>/current` holds the tables and, with `fail: closed`, the links. The folder above
 //! it is locked by the gateway that serves the cgroup, so the lock goes with the process, however it ends.
 
-use super::SteerError;
 use super::kernel::PROGRAMS;
 use super::maps::NAMES;
+use super::{SteerError, link};
 use crate::capture::cgroup;
 use crate::capture::preflight::BPFFS;
 use nix::fcntl::{Flock, FlockArg};
@@ -43,7 +43,11 @@ impl Home {
 
     /// An empty folder for pins that will replace them.
     pub(super) fn fresh(&self) -> Result<PathBuf, SteerError> {
-        let next = self.path.join("next");
+        let (next, current) = (self.path.join("next"), self.current());
+        if next.exists() && !current.exists() {
+            // Left by a gateway that died while it published: these are in force until others are.
+            fs::rename(&next, &current).map_err(|error| failed("rename", &next, error))?;
+        }
         remove(&next)?;
         make(&next)?;
         Ok(next)
@@ -129,9 +133,13 @@ fn remove_home(home: &Path) -> Result<(), SteerError> {
     Ok(())
 }
 
-/// Removes a folder of pins. Links go in the order they came, tables last: as long as a program runs it has them.
+/// Detaches the links of a folder and removes its pins. What steers goes first, what it relies on last.
 fn remove(folder: &Path) -> Result<(), SteerError> {
-    for name in PROGRAMS.iter().rev().chain(&NAMES) {
+    for name in PROGRAMS.iter().rev() {
+        let path = folder.join(name);
+        gone(link::detach(&path)).map_err(|error| failed("detach", &path, error))?;
+    }
+    for name in PROGRAMS.iter().chain(&NAMES) {
         let path = folder.join(name);
         gone(fs::remove_file(&path)).map_err(|error| failed("remove", &path, error))?;
     }

@@ -42,7 +42,7 @@ pub(crate) enum Matcher {
     /// A regular expression.
     Pattern(String),
     /// A head, and all bytes of a class that follow it.
-    Tail { head: String, class: ByteSet },
+    Tail { head: String, class: Box<ByteSet> },
     /// Everything from the end of `head` up to the first match of `terminator`, the bound, or the end of the text.
     Until { head: String, terminator: String },
     /// Whole words.
@@ -174,7 +174,7 @@ fn patterned(raw: &RawRule, pattern: &str) -> Result<(Matcher, usize), Problem> 
         (Some(tail), None) => {
             let length = bounded(MAX_TAIL, DEFAULT_TAIL)?;
             pattern::check("pattern", pattern, length.min(MAX_PATTERN))?;
-            let class = pattern::class("tail", tail)?;
+            let class = Box::new(pattern::class("tail", tail)?);
             Ok((Matcher::Tail { head: pattern.to_owned(), class }, length))
         }
         (None, Some(until)) => {

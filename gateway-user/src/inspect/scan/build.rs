@@ -163,7 +163,7 @@ impl Build<'_> {
             self.homes[index.get()] = Home { machine, follow: None };
             let rule = self.rules[index.get()];
             let kind = match &rule.matcher {
-                Matcher::Tail { class, .. } => Ok(Kind::Tail(Box::new(*class), index)),
+                Matcher::Tail { class, .. } => Ok(Kind::Tail(class.clone(), index)),
                 Matcher::Until { terminator, .. } => Machine::until(terminator, index),
                 Matcher::Pattern(_) | Matcher::Words { .. } => continue,
             };

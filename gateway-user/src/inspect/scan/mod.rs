@@ -15,6 +15,8 @@ mod need;
 mod starts;
 
 #[cfg(test)]
+mod corpus_tests;
+#[cfg(test)]
 mod tests;
 
 use candidate::{Accepted, Candidate};
@@ -110,17 +112,24 @@ impl Scan {
     fn run(&mut self, window: Window<'_>, from: usize, out: &mut Vec<Finding>) {
         let starts = window.engine.starts(window.direction);
         let mut needs = Needs::default();
-        let mut behind = self.behind;
-        for (at, &byte) in window.text.iter().enumerate().skip(from) {
-            let cell = starts.cell(behind, byte);
-            behind = cell.behind;
-            if cell.row != 0 {
-                let machines = starts.machines(cell.row, window.text.get(at + 1).copied());
+        let (mut at, mut behind) = (from, self.behind);
+        loop {
+            match self.live.len() {
+                0 => (at, behind) = starts.skip(window.text, at, behind),
+                1 => (at, behind) = self.coast(window, at, behind),
+                _ => {}
+            }
+            let Some(&byte) = window.text.get(at) else { break };
+            let row = starts.row(behind, byte);
+            behind = starts.behind(behind, byte);
+            if row != 0 {
+                let machines = starts.machines(row, window.text.get(at + 1).copied());
                 self.begin(window, at, machines, &mut needs);
             }
             if !self.live.is_empty() {
                 self.step(window, window.base + at as u64, byte);
             }
+            at += 1;
         }
         self.behind = behind;
         self.settle(window, out);

@@ -29,20 +29,13 @@ impl Entry {
 /// The table of one direction.
 #[derive(Debug)]
 pub(super) struct Starts {
-    /// By class of the byte before. Class 0 is the start of a text, and what no rule minds.
-    cells: Vec<[Cell; 256]>,
+    /// The class of each byte as the one before. Class 0 is the start of a text, and what no rule minds.
+    class: [u8; 256],
+    /// By class of the byte before, and byte: the row of machines that may begin; 0 for none.
+    begins: Vec<[u16; 256]>,
     rows: Vec<Row>,
     /// The sets of machines; the first is empty.
     sets: Vec<Box<[u16]>>,
-}
-
-/// What a byte after another means.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Cell {
-    /// Which machines may begin; 0 for none.
-    pub row: u16,
-    /// The class of what stands before the next byte.
-    pub behind: u8,
 }
 
 /// Which machines begin with one byte.
@@ -61,10 +54,9 @@ impl Starts {
         let mut sets = Sets::default();
         let mut rows = vec![Row { all: 0, by_next: [0; 256] }];
         let mut numbers: HashMap<(u16, u8), u16> = HashMap::new();
-        let mut cell = |behind: usize, byte: u8| {
-            let before = befores[behind];
+        let mut row = |before: Option<u8>, byte: u8| {
             let all = sets.number(entries.iter().filter(|entry| entry.begins(before, byte)));
-            let row = match all {
+            match all {
                 0 => 0,
                 _ => *numbers.entry((all, byte)).or_insert_with(|| {
                     let begins = |entry: &&Entry| entry.begins(before, byte);
@@ -75,20 +67,36 @@ impl Starts {
                     rows.push(Row { all, by_next });
                     (rows.len() - 1) as u16
                 }),
-            };
-            // Inside a character the class of its first byte is kept.
-            let behind = if is_continuation(byte) { behind as u8 } else { class[usize::from(byte)] };
-            Cell { row, behind }
+            }
         };
-        let cells =
-            (0..befores.len()).map(|behind| std::array::from_fn(|byte| cell(behind, byte as u8))).collect();
-        Starts { cells, rows, sets: sets.sets }
+        let begins =
+            befores.iter().map(|before| std::array::from_fn(|byte| row(*before, byte as u8))).collect();
+        Starts { class, begins, rows, sets: sets.sets }
     }
 
-    /// What `byte` means after a byte of class `behind`.
+    /// The row of machines that may begin with `byte` after one of class `behind`; 0 for none.
     #[inline(always)]
-    pub fn cell(&self, behind: u8, byte: u8) -> Cell {
-        self.cells[usize::from(behind)][usize::from(byte)]
+    pub fn row(&self, behind: u8, byte: u8) -> u16 {
+        self.begins[usize::from(behind)][usize::from(byte)]
+    }
+
+    /// The class of what stands before the next byte. Inside a character that of its first byte is kept.
+    #[inline(always)]
+    pub fn behind(&self, behind: u8, byte: u8) -> u8 {
+        if is_continuation(byte) { behind } else { self.class[usize::from(byte)] }
+    }
+
+    /// The first place from `at` on where a machine may begin, or the end; and the class of what stands before it.
+    #[inline(always)]
+    pub fn skip(&self, text: &[u8], mut at: usize, mut behind: u8) -> (usize, u8) {
+        while let Some(&byte) = text.get(at) {
+            if self.row(behind, byte) != 0 {
+                break;
+            }
+            behind = self.behind(behind, byte);
+            at += 1;
+        }
+        (at, behind)
     }
 
     /// The machines of a row that begin, given the next byte where it is known.
@@ -102,7 +110,7 @@ impl Starts {
     /// Bytes of the table.
     pub fn memory(&self) -> usize {
         let sets = self.sets.iter().map(|set| size_of_val(&**set) + size_of::<Box<[u16]>>());
-        size_of_val(self.cells.as_slice()) + size_of_val(self.rows.as_slice()) + sets.sum::<usize>()
+        size_of_val(self.begins.as_slice()) + size_of_val(self.rows.as_slice()) + sets.sum::<usize>()
     }
 }
 

@@ -71,7 +71,7 @@ fn merged(engine: &Engine, direction: Direction, mut lane: Vec<Match>, text: &[u
     spans.into_iter().map(finding).collect()
 }
 
-fn sorted(mut findings: Vec<Finding>) -> Vec<Finding> {
+pub(super) fn sorted(mut findings: Vec<Finding>) -> Vec<Finding> {
     findings.sort_by_key(|finding| (finding.action.enforces(), finding.start));
     findings
 }
@@ -114,7 +114,7 @@ fn check(set: &RuleSet, text: &[u8]) {
     }
 }
 
-fn check_pieces(engine: &Engine, direction: Direction, text: &[u8], wanted: &[Finding]) {
+pub(super) fn check_pieces(engine: &Engine, direction: Direction, text: &[u8], wanted: &[Finding]) {
     let check = |pieces: &[&[u8]]| {
         let found = sorted(feed(engine, direction, pieces));
         let name = |finding: &Finding| (engine.rule(finding.rule).id.clone(), finding.start, finding.end);
@@ -287,6 +287,47 @@ fn what_is_held_is_bounded() {
             assert!(scan.kept.len() as u64 <= bound && scan.live.len() <= 300, "{unit}");
         }
     }
+}
+
+#[test]
+fn a_hundred_thousand_words_fit() {
+    let list: Vec<String> = (0..100_000).map(|number| format!("word{number:06}")).collect();
+    let rule = "{id: words, category: dictionary, severity: low, description: d, words_file: words}";
+    let folder = std::env::temp_dir().join(format!("gateway-scan-words-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    std::fs::write(folder.join("words"), list.join("\n")).expect("written");
+    let mut set = RuleSet::empty();
+    let read = set.extend_from_text("f", &format!("rules: [{rule}]"), Some(&folder));
+    std::fs::remove_dir_all(&folder).expect("removed");
+    read.unwrap_or_else(|errors| panic!("{errors}"));
+    let engine = build(&set, true);
+    assert!(engine.memory() < 8 << 20, "{}", engine.memory());
+    let text = "a word012345, word0123456 xword000001 word099999";
+    assert_eq!(
+        redact(&engine, Direction::Reply, text).0,
+        "a [WORDS_REDACTED], word0123456 xword000001 [WORDS_REDACTED]"
+    );
+    let (mut scan, mut out) = (Scan::new(), Vec::new());
+    let frontiers = text.as_bytes().chunks(1).map(|piece| {
+        scan.push(&engine, Direction::Reply, piece, &mut out);
+        scan.frontier()
+    });
+    // Nothing is held but from the start of a word that may still be in the list.
+    assert_eq!(frontiers.take(5).collect::<Vec<_>>(), [1, 2, 2, 2, 2]);
+}
+
+#[test]
+fn the_builtin_rules_stay_small_and_say_what_they_hold() {
+    let engine = build(&RuleSet::builtin(), true);
+    assert!(engine.memory() < 4 << 20, "{}", engine.memory());
+    let held = |direction| {
+        let holds = engine.held_by(direction).into_iter();
+        holds.map(|hold| (engine.rule(hold.rule).id.clone(), hold.most)).collect::<Vec<_>>()
+    };
+    assert!(held(Direction::Request).contains(&("email".to_owned(), 409)));
+    assert!(held(Direction::Reply).iter().all(|(id, _)| id != "email"));
+    assert!(held(Direction::Reply).contains(&("private-key".to_owned(), 16_384)));
+    assert!(build(&RuleSet::builtin(), false).held_by(Direction::Request).is_empty());
 }
 
 #[test]

@@ -135,7 +135,19 @@ fn check_case(prices: &Prices, model: &str, expected: &serde_json::Value) -> boo
     let input = count("input_tokens") - cached_input - cache_write;
     let cost =
         price.cost(&Usage { input, cached_input, cache_write, output: count("output_tokens"), reasoning: 0 });
-    let part = |name: &str| priced[name].as_str().map_or(0, |text| text.parse::<Nanos>().unwrap().0);
-    assert_eq!(cost, Nanos(part("input_price") + part("output_price")), "{model}: {usage}");
+    let exact = parts(&priced["input_price"]) + parts(&priced["output_price"]);
+    assert_eq!(u128::from(cost.0), exact.div_ceil(10_u128.pow(DECIMALS - 9)), "{model}: {usage}");
     true
+}
+
+/// Decimals of a dollar to which prices of the corpus are read.
+const DECIMALS: u32 = 24;
+
+/// Dollars in a JSON string such as `0.0025` or `1.5E-7`, in units of 10⁻²⁴.
+fn parts(price: &serde_json::Value) -> u128 {
+    let text = price.as_str().unwrap_or("0");
+    let (number, exponent) = text.split_once("E-").unwrap_or((text, "0"));
+    let (whole, decimals) = number.split_once('.').unwrap_or((number, ""));
+    let digits: u128 = format!("{whole}{decimals}").parse().unwrap();
+    digits * 10_u128.pow(DECIMALS - decimals.len() as u32 - exponent.parse::<u32>().unwrap())
 }
