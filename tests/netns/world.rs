@@ -79,7 +79,7 @@ impl World {
         let mut options = self.options(&bound);
         change(&mut options);
         let steer = Arc::new(Steer::attach(&options).expect("attached"));
-        let (sender, captured) = mpsc::sync_channel(64);
+        let (sender, captured) = mpsc::sync_channel(1024);
         for listener in [Some(bound.v4), bound.v6].into_iter().flatten() {
             listener.set_nonblocking(false).expect("a listener");
             let (steer, sender) = (steer.clone(), sender.clone());

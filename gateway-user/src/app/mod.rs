@@ -15,6 +15,7 @@ use anyhow::Context;
 
 pub use answers::answer;
 pub use run::{Doors, Stopped, run};
+pub use secret::digest_key;
 
 use crate::{
     audit::Journal,
@@ -22,8 +23,8 @@ use crate::{
     config::{Config, Dictionary, Mode},
     flow::{Remembered, Running, Services},
     identity::Digester,
-    inspect::{Action, Engine, RuleSet},
-    ledger::{Budget, Ledger, Nanos, Prices, ScopeName, UnknownModel, Window},
+    inspect::{Engine, RuleSet},
+    ledger::{Budget, Ledger, Nanos, Prices, ScopeName, Window},
     provider::Catalog,
     store::{Sled, Store},
     telemetry::Counters,
@@ -116,9 +117,10 @@ pub fn catalog(config: &Config) -> anyhow::Result<Catalog> {
     Ok(catalog)
 }
 
-/// The patterns of all known hosts, as the kernel and the CA's name constraints take them.
+/// The patterns of all known hosts, as the kernel and the CA's name constraints take them; names that never resolve
+/// (RFC 6761) left out.
 pub fn known_hosts(catalog: &Catalog) -> Vec<String> {
-    catalog.patterns().iter().map(ToString::to_string).collect()
+    catalog.patterns().iter().map(ToString::to_string).filter(|host| !host.ends_with(".invalid")).collect()
 }
 
 /// Opens the store of the state folder, which no other gateway may have open.
@@ -147,11 +149,7 @@ pub fn open_ledger(config: &Config, store: &Arc<dyn Store>, name: &str) -> anyho
     for file in &config.prices {
         prices.extend_from_file(file)?;
     }
-    let prices = prices.with_unknown(match config.unknown_model {
-        crate::config::UnknownModel::Refuse => UnknownModel::Refuse,
-        crate::config::UnknownModel::Highest => UnknownModel::Highest,
-        crate::config::UnknownModel::Free => UnknownModel::Free,
-    });
+    let prices = prices.with_unknown(config.unknown_model);
     let budget = config.budget.map(|limit| Budget {
         scope: ScopeName::app(name),
         limit: Nanos(limit),
@@ -175,7 +173,7 @@ pub fn engine(config: &Config, key: &[u8; 32]) -> anyhow::Result<Engine> {
         for (direction, wanted) in [(Direction::Request, actions.request), (Direction::Reply, actions.reply)]
         {
             if let Some(wanted) = wanted {
-                rules.set_action(name, direction, action(wanted))?;
+                rules.set_action(name, direction, wanted)?;
             }
         }
     }
@@ -196,17 +194,6 @@ fn dictionary(list: &Dictionary) -> String {
     // JSON is YAML.
     rule.to_string()
 }
-
-fn action(configured: crate::config::Action) -> Action {
-    match configured {
-        crate::config::Action::Allow => Action::Allow,
-        crate::config::Action::Warn => Action::Warn,
-        crate::config::Action::Redact => Action::Redact,
-        crate::config::Action::Block => Action::Block,
-    }
-}
-
-pub use secret::digest_key;
 
 /// Whether anything was ever stored there.
 pub fn has_store(config: &Config) -> bool {

@@ -17,7 +17,10 @@ const MOST: u64 = 256;
 /// # Errors
 /// When it can neither be read nor made, or is not 64 hexadecimal digits.
 pub fn digest_key(state: &Path) -> anyhow::Result<[u8; 32]> {
-    files::make_folder(state, 0o700)?;
+    // A folder that is there keeps its mode: publishing the trust bundle has opened it for passing through.
+    if !state.exists() {
+        files::make_folder(state, 0o700)?;
+    }
     let path = state.join(FILE);
     if !path.exists() {
         let mut key = [0; 32];

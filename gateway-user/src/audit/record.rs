@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::chain::Digest;
 use super::id::FlowId;
-use crate::inspect::verdict::Action;
+use crate::inspect::Action;
 use crate::ledger::Nanos;
 use crate::wire::event::{Direction, Kind, Usage};
 

@@ -9,7 +9,7 @@ use std::thread;
 use jiff::Timestamp;
 
 use super::*;
-use crate::inspect::verdict::Action;
+use crate::inspect::Action;
 use crate::ledger::Nanos;
 use crate::store::{Memory, Sled, Store};
 use crate::wire::event::{Direction, Kind, Usage};

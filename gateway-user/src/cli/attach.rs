@@ -24,8 +24,8 @@ use super::{
 use crate::{
     admin::{self, AskError},
     app::{self, App, Doors, Stopped},
-    capture::{Fail, Listeners, Steer, SteerOptions, SteerScope, cgroup, listen, preflight},
-    config::{self as settings, Config},
+    capture::{Listeners, Steer, SteerOptions, cgroup, listen, preflight},
+    config::{Config, Fail},
 };
 
 /// How long `detach` waits for a running gateway to let its flows end.
@@ -46,7 +46,7 @@ pub fn attach(common: &Common, steer: &SteerArgs, name: &str, create: bool) -> O
     check_rights()?;
     let path = if create { cgroup::create(name)? } else { cgroup::resolve(name)? };
     let runtime = runtime(&config)?;
-    let closed = config.fail == settings::Fail::Closed;
+    let closed = config.fail == Fail::Closed;
     let stopped = runtime.block_on(async {
         let (app, listeners, address) = open(config, &path)?;
         let doors = Doors { transparent: Some(listeners), ..Doors::default() };
@@ -99,14 +99,8 @@ fn open(config: Config, path: &Path) -> Result<(App, Listeners, SocketAddrV4), F
         listen_v4,
         listen_v6,
         ports: config.ports.clone(),
-        scope: match config.steer {
-            settings::SteerScope::Tls => SteerScope::Tls,
-            settings::SteerScope::Known => SteerScope::Known,
-        },
-        fail: match config.fail {
-            settings::Fail::Closed => Fail::Closed,
-            settings::Fail::Open => Fail::Open,
-        },
+        scope: config.steer,
+        fail: config.fail,
         known_hosts: app::known_hosts(&app::catalog(&config)?),
     };
     let app = App::open(config, &app_name(path), Some(&options))?;

@@ -42,26 +42,35 @@ pub enum Mode {
 }
 choice!(Mode { "warn" => Warn, "strict" => Strict });
 
-/// What is done about a finding; ordered, so that merging is `max`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// What is done about a finding, weakest first; several merge by taking the greatest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
-    /// Nothing; the rule is off in this direction.
+    /// Nothing; a rule with this action does not even look.
+    #[default]
     Allow,
-    /// It is reported.
+    /// Report it and let it pass; never delays a byte.
     Warn,
-    /// It is masked.
+    /// Replace the text by the rule's mask.
     Redact,
-    /// The request is refused, or the reply cut.
+    /// Refuse the request, or cut the reply.
     Block,
+}
+
+impl Action {
+    /// Whether text under this action must not pass as it is.
+    pub const fn enforces(self) -> bool {
+        matches!(self, Action::Redact | Action::Block)
+    }
 }
 choice!(Action { "allow" => Allow, "warn" => Warn, "redact" => Redact, "block" => Block });
 
 /// What happens to steered connections while the gateway is not running.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Fail {
     /// They are refused.
+    #[default]
     Closed,
     /// They go straight to where they were meant to go.
     Open,
@@ -69,12 +78,14 @@ pub enum Fail {
 choice!(Fail { "closed" => Closed, "open" => Open });
 
 /// Which connections the kernel steers into the gateway.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SteerScope {
     /// All to the configured ports; the TLS hello then decides.
+    #[default]
     Tls,
-    /// Only those to addresses that DNS answers gave for known LLM hosts.
+    /// Only those to addresses that DNS answers gave for known LLM hosts. An address the app knows without asking the
+    /// DNS inside the cgroup (hosts file, DNS over HTTPS, a cache over a unix socket) is not steered.
     Known,
 }
 choice!(SteerScope { "tls" => Tls, "known" => Known });
@@ -91,14 +102,15 @@ pub enum Cut {
 choice!(Cut { "text" => Text, "error" => Error });
 
 /// What a model costs that no price file names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum UnknownModel {
-    /// The request is refused.
+    /// It is refused where an enforced budget applies, and counted as [`UnknownModel::Highest`] elsewhere.
     Refuse,
-    /// It counts as the dearest known model.
+    /// It costs the highest rate of each kind in the price table: never too little.
+    #[default]
     Highest,
-    /// It counts as free.
+    /// Nothing: for models that run on one's own machines.
     Free,
 }
 choice!(UnknownModel { "refuse" => Refuse, "highest" => Highest, "free" => Free });

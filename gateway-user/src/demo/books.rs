@@ -52,8 +52,11 @@ fn fit(table: &[&str], width: usize) -> String {
         fitted += &format!("{}\n", part.trim_end());
     }
     let rest: Vec<String> = lines.iter().map(|line| line[gap.min(line.len())..].iter().collect()).collect();
-    let rest = fit(&rest.iter().map(String::as_str).collect::<Vec<_>>(), width - INDENT.len());
-    fitted + &rest.lines().map(|line| format!("{INDENT}{line}\n")).collect::<String>()
+    let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
+    for line in fit(&rest, width.saturating_sub(INDENT.len())).lines() {
+        fitted += &format!("{}\n", (INDENT.to_owned() + line).trim_end());
+    }
+    fitted
 }
 
 /// Whether a column ends two places before `at`.

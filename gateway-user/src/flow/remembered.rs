@@ -70,32 +70,56 @@ impl Remembered {
 
 /// Gives `take` the body in parts, without its `stream` and `stream_options` members. Quotes inside JSON strings are
 /// escaped, so the keys are found by their bytes alone.
-fn without_stream(body: &[u8], mut take: impl FnMut(&[u8])) {
+fn without_stream(body: &[u8], take: impl FnMut(&[u8])) {
+    let mut parts = Parts { take, comma: false };
     let mut rest = body;
-    while let Some(at) = memchr::memmem::find(rest, b"\"stream") {
+    while let Some(at) = memchr::memmem::find(rest, KEY) {
         let (before, from) = rest.split_at(at);
-        let Some(length) = member(from) else {
-            let (key, after) = from.split_at(b"\"stream".len());
-            take(before);
-            take(key);
-            rest = after;
-            continue;
-        };
-        // One of the commas around it goes with it.
-        let after = from[length..].trim_ascii_start();
-        let before = before.trim_ascii_end();
-        match after.strip_prefix(b",") {
-            Some(after) => {
-                take(before);
-                rest = after.trim_ascii_start();
+        match member(from) {
+            Some(length) => {
+                parts.before_gap(before.trim_ascii_end());
+                let after = from[length..].trim_ascii_start();
+                rest = after.strip_prefix(b",").unwrap_or(after).trim_ascii_start();
             }
             None => {
-                take(before.strip_suffix(b",").unwrap_or(before));
-                rest = after;
+                parts.give(before);
+                parts.give(KEY);
+                rest = &from[KEY.len()..];
             }
         }
     }
-    take(rest);
+    parts.give(rest);
+}
+
+/// How the names of both members begin.
+const KEY: &[u8] = b"\"stream";
+
+/// Joins what is left with the commas it needs.
+struct Parts<F> {
+    take: F,
+    /// A comma stands before the gap, to be given if a member follows.
+    comma: bool,
+}
+
+impl<F: FnMut(&[u8])> Parts<F> {
+    fn before_gap(&mut self, part: &[u8]) {
+        if part.is_empty() {
+            return;
+        }
+        let bare = part.strip_suffix(b",");
+        self.give(bare.unwrap_or(part));
+        self.comma = bare.is_some();
+    }
+
+    fn give(&mut self, part: &[u8]) {
+        if part.is_empty() {
+            return;
+        }
+        if std::mem::take(&mut self.comma) && !part.starts_with(b"}") {
+            (self.take)(b",");
+        }
+        (self.take)(part);
+    }
 }
 
 /// The length of a `"stream": true` or `"stream_options": {…}` member at the start of `from`.

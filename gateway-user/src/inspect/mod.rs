@@ -11,12 +11,11 @@ pub mod reply;
 pub mod request;
 pub mod rules;
 pub mod scan;
-pub mod verdict;
 
 mod validate;
 
+pub use crate::config::Action;
 pub use finding::{Finding, RuleIndex};
 pub use mask::redact;
 pub use rules::{Category, RuleErrors, RuleInfo, RuleSet, Severity};
 pub use scan::{Engine, Hold, Scan};
-pub use verdict::Action;

@@ -24,5 +24,6 @@ mod tests;
 pub use self::book::{Ledger, LedgerError};
 pub use self::budget::{Budget, BudgetStatus, ScopeName, Window};
 pub use self::money::{Nanos, NotMoney};
-pub use self::price::{Price, PriceError, Prices, Rates, UnknownModel};
+pub use self::price::{Price, PriceError, Prices, Rates};
 pub use self::reservation::{Receipt, Refused, Reservation, Settle};
+pub use crate::config::UnknownModel;

@@ -7,10 +7,9 @@ mod tests;
 use std::collections::HashMap;
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
-
 pub use self::file::PriceError;
 use super::Nanos;
+use crate::config::UnknownModel;
 use crate::wire::event::Usage;
 
 /// Tokens that a rate is quoted for.
@@ -64,19 +63,6 @@ impl Price {
             _ => &self.rates,
         }
     }
-}
-
-/// What a model costs that the table does not know.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum UnknownModel {
-    /// It is refused where an enforced budget applies, and counted as [`UnknownModel::Highest`] elsewhere.
-    Refuse,
-    /// The highest rate of each kind in the table: never too little.
-    #[default]
-    Highest,
-    /// Nothing: for models that run on one's own machines.
-    Free,
 }
 
 /// The price table.

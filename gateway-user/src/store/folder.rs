@@ -4,6 +4,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::StoreError;
 
@@ -47,6 +48,25 @@ impl Folder {
     }
 }
 
+/// How often a lock that is taken is tried again, and after how long. A child process between fork and exec holds all
+/// locks of its parent for a moment, so "taken" is only believed when it lasts.
+const TRIES: u32 = 20;
+const TRY_AFTER: Duration = Duration::from_millis(10);
+
+/// Takes what may be busy for a moment.
+pub(super) fn patiently<T, E>(
+    mut take: impl FnMut() -> Result<T, E>,
+    busy: impl Fn(&E) -> bool,
+) -> Result<T, E> {
+    for _ in 1..TRIES {
+        match take() {
+            Err(error) if busy(&error) => std::thread::sleep(TRY_AFTER),
+            outcome => return outcome,
+        }
+    }
+    take()
+}
+
 fn lock(path: &Path) -> Result<File, StoreError> {
     let at = path.join("lock");
     let failed = |doing| {
@@ -54,7 +74,7 @@ fn lock(path: &Path) -> Result<File, StoreError> {
         move |source| StoreError::Io { dir: at, doing, source }
     };
     let mut file = private(&at).map_err(failed("open the lock file"))?;
-    match file.try_lock() {
+    match patiently(|| file.try_lock(), |error| matches!(error, TryLockError::WouldBlock)) {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let pid = read_marker(&mut file).unwrap_or_default();

@@ -4,7 +4,7 @@ use std::ops::Bound;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 
-use super::folder::Folder;
+use super::folder::{self, Folder};
 use super::{Batch, Change, Entry, Scan, Store, StoreError, Tree};
 
 /// What sled may cache, in bytes. Records are written once and seldom read, so little is enough.
@@ -34,7 +34,8 @@ impl Sled {
             .flush_every_ms(None)
             .mode(::sled::Mode::HighThroughput);
         // sled panics on some kinds of damage where it should answer; the half-open database is not used after that.
-        let db = panic::catch_unwind(AssertUnwindSafe(|| config.open()))
+        let open = || folder::patiently(|| config.open(), is_busy);
+        let db = panic::catch_unwind(AssertUnwindSafe(open))
             .map_err(|_| StoreError::Damaged {
                 dir: path.clone(),
                 detail: "its log cannot be replayed".into(),
@@ -112,6 +113,11 @@ fn full_key(tree: Tree, key: &[u8]) -> Vec<u8> {
     full.push(0);
     full.extend_from_slice(key);
     full
+}
+
+/// sled has a lock of its own below ours, and tells that it is taken only in words.
+fn is_busy(error: &::sled::Error) -> bool {
+    matches!(error, ::sled::Error::Io(error) if error.to_string().contains("could not acquire lock"))
 }
 
 fn failed(dir: &Path, doing: &'static str, error: ::sled::Error) -> StoreError {

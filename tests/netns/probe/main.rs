@@ -25,7 +25,30 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn go(way: &str, destination: &str) -> io::Result<TcpStream> {
+/// What a way to connect leads to.
+enum Outcome {
+    /// A connection to read from.
+    Connected(TcpStream),
+    /// Nothing to read from, or another process has read; this is the line to print.
+    Said(String),
+}
+
+fn go(way: &str, destination: &str) -> io::Result<Outcome> {
+    let said = match way {
+        "exec" => again(destination, |command| command)?,
+        "setuid" => again(destination, |command| command.uid(65_534).gid(65_534))?,
+        "udp-connect" => sockets::datagram_connect(address(destination))?,
+        "udp-send" => sockets::datagram_send(address(destination))?,
+        "fork" => match sockets::forked(address(destination))? {
+            Some(stream) => return Ok(Outcome::Connected(stream)),
+            None => String::new(),
+        },
+        _ => return connect(way, destination).map(Outcome::Connected),
+    };
+    Ok(Outcome::Said(said))
+}
+
+fn connect(way: &str, destination: &str) -> io::Result<TcpStream> {
     match way {
         "plain" => TcpStream::connect(address(destination)),
         "resolve" => {
@@ -36,40 +59,40 @@ fn go(way: &str, destination: &str) -> io::Result<TcpStream> {
             let to = address(destination);
             std::thread::spawn(move || TcpStream::connect(to)).join().expect("the thread ends")
         }
-        "exec" => again(destination, |command| command),
-        "setuid" => again(destination, |command| command.uid(65_534).gid(65_534)),
-        "fork" => sockets::forked(address(destination)),
         "nonblocking" => sockets::nonblocking(address(destination)),
         "retry" => sockets::retry(address(destination)),
         "fastopen" => sockets::fast_open(address(destination)),
         "mptcp" => sockets::multipath(address(destination)),
         "uring" => sockets::uring(address(destination)),
-        "udp-connect" => sockets::datagram_connect(address(destination)),
-        "udp-send" => sockets::datagram_send(address(destination)),
         other => panic!("no way `{other}`"),
     }
 }
 
-/// Runs this program once more and lets it speak.
-fn again(destination: &str, change: impl Fn(&mut Command) -> &mut Command) -> io::Result<TcpStream> {
+/// Runs this program once more and returns what it printed.
+fn again(destination: &str, change: impl Fn(&mut Command) -> &mut Command) -> io::Result<String> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["plain", destination]);
     let output = change(&mut command).output()?;
-    print!("{}", String::from_utf8_lossy(&output.stdout));
-    std::process::exit(output.status.code().unwrap_or(1));
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-fn report(outcome: io::Result<TcpStream>) {
-    let described = outcome.and_then(|mut stream| {
-        let peer = stream.peer_addr()?;
-        let mut said = String::new();
-        stream.read_to_string(&mut said)?;
-        Ok(format!("ok peer={peer} said={}", said.trim()))
+fn report(outcome: io::Result<Outcome>) {
+    let described = outcome.and_then(|outcome| match outcome {
+        Outcome::Connected(stream) => describe(stream),
+        Outcome::Said(line) => Ok(line),
     });
     match described {
+        Ok(line) if line.is_empty() => {}
         Ok(line) => println!("{line}"),
         Err(error) => println!("error {}", name_of(&error)),
     }
+}
+
+fn describe(mut stream: TcpStream) -> io::Result<String> {
+    let peer = stream.peer_addr()?;
+    let mut said = String::new();
+    stream.read_to_string(&mut said)?;
+    Ok(format!("ok peer={peer} said={}", said.trim()))
 }
 
 /// Connects again and again, counting who answers, until standard input closes.

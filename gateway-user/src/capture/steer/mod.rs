@@ -9,8 +9,9 @@ mod maps;
 mod options;
 mod pins;
 
+pub use crate::config::{Fail, SteerScope};
 pub use error::SteerError;
-pub use options::{Fail, SteerOptions, SteerScope};
+pub use options::SteerOptions;
 
 use super::{Captured, Who, preflight, socket};
 use gateway_ebpf::{Ip, LEARNED_AT_LEAST_SECONDS, Learned, Original, Peer};

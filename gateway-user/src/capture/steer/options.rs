@@ -2,40 +2,17 @@
 
 use super::SteerError;
 use super::maps::Maps;
+use crate::config::{Fail, SteerScope};
 use gateway_ebpf::{
     Endpoint, FAIL_CLOSED, FAIL_OPEN, Ip, Listener, MAX_HOSTS, MAX_PORTS, Name, SCOPE_KNOWN, SCOPE_TLS,
     Settings,
 };
-use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::net::{SocketAddrV4, SocketAddrV6};
 use std::path::PathBuf;
 
 /// Longest host name (RFC 1035, section 2.3.4, without the length bytes).
 const MAX_NAME: usize = 253;
-
-/// Which connections to a steered port are steered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SteerScope {
-    /// All of them; user space decides by the name in the TLS hello.
-    #[default]
-    Tls,
-    /// Those to addresses that DNS answers gave for known hosts. An address the app knows without asking the DNS
-    /// inside the cgroup (hosts file, DNS over HTTPS, a cache over a unix socket) is not steered.
-    Known,
-}
-
-/// What happens to steered connections when no gateway runs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Fail {
-    /// They are refused: the programs stay and lead to a closed port.
-    #[default]
-    Closed,
-    /// They pass: the programs go with the process.
-    Open,
-}
 
 /// What to steer, and where to.
 #[derive(Clone, Debug)]
