@@ -303,7 +303,10 @@ fn a_hundred_thousand_words_fit() {
     let engine = build(&set, true);
     assert!(engine.memory() < 8 << 20, "{}", engine.memory());
     let text = "a word012345, word0123456 xword000001 word099999";
-    assert_eq!(redact(&engine, Direction::Reply, text).0, "a [WORDS_REDACTED], word0123456 xword000001 [WORDS_REDACTED]");
+    assert_eq!(
+        redact(&engine, Direction::Reply, text).0,
+        "a [WORDS_REDACTED], word0123456 xword000001 [WORDS_REDACTED]"
+    );
     let (mut scan, mut out) = (Scan::new(), Vec::new());
     let frontiers = text.as_bytes().chunks(1).map(|piece| {
         scan.push(&engine, Direction::Reply, piece, &mut out);
