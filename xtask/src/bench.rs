@@ -4,6 +4,21 @@ use std::process::Command;
 
 use anyhow::{Context, bail};
 
+/// What cargo is told to build: the program, and what measures it.
+pub const BUILD: [&str; 11] = [
+    "build",
+    "--release",
+    "--locked",
+    "--bin",
+    "gateway",
+    "--bin",
+    "bench*",
+    "--package",
+    "gateway",
+    "--package",
+    "gateway-tests",
+];
+
 /// Runs `cargo xtask bench`; `args` go to the bench: `--quick`, `--json FILE`, `--rounds N`, `--seconds S`,
 /// `--only ROW`, `--check`.
 ///
@@ -13,9 +28,7 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
     let root =
         std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask stands in a workspace")?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let build = ["build", "--release", "--locked", "--bin", "gateway", "--bin", "bench*"];
-    let packages = ["--package", "gateway", "--package", "gateway-tests"];
-    step(Command::new(cargo).args(build).args(packages).current_dir(root), "building the release")?;
+    step(Command::new(cargo).args(BUILD).current_dir(root), "building the release")?;
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
     step(Command::new(target.join("release/bench")).args(args).current_dir(root), "the bench")
 }

@@ -168,7 +168,8 @@ fn unit(setting: &Setting) -> Result<Tally> {
 }
 
 fn build(setting: &Setting) -> Result<Tally> {
-    setting.command(&mut setting.cargo(&["build", "--release", "--locked", "--package", "gateway"]))
+    // Exactly what the bench builds: another choice of packages means other features, and a second build.
+    setting.command(&mut setting.cargo(&crate::bench::BUILD))
 }
 
 fn readme(setting: &Setting) -> Result<Tally> {

@@ -87,15 +87,30 @@ pub async fn run(
     // No permits, no new connections; what runs may finish.
     connections.close();
     drain(services).await;
-    drop(control);
+    control.end();
     // A socket that stays is replaced by the next gateway; removing it only keeps the folder clean.
     let _ = std::fs::remove_file(admin::socket(&services.config.state));
     Ok(stopped)
 }
 
-/// The control socket, answered on a thread and runtime of its own so that no question delays a flow. It ends when
-/// the returned guard is dropped.
-fn control(app: &App, stop: Arc<watch::Sender<bool>>) -> anyhow::Result<oneshot::Sender<()>> {
+/// The thread that answers the control socket.
+struct Control {
+    alive: oneshot::Sender<()>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+impl Control {
+    /// Ends it and waits, so that nothing of the gateway is in use any more.
+    fn end(self) {
+        drop(self.alive);
+        if self.thread.join().is_err() {
+            tracing::error!("the thread of the control socket panicked");
+        }
+    }
+}
+
+/// The control socket, answered on a thread and runtime of its own so that no question delays a flow.
+fn control(app: &App, stop: Arc<watch::Sender<bool>>) -> anyhow::Result<Control> {
     let (services, store) = (Arc::clone(&app.services), Arc::clone(&app.store));
     let state = services.config.state.clone();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -111,7 +126,7 @@ fn control(app: &App, stop: Arc<watch::Sender<bool>>) -> anyhow::Result<oneshot:
         })
         .with_context(|| format!("the control socket in {} cannot be made", state.display()))?
     };
-    std::thread::Builder::new().name("control".to_owned()).spawn(move || {
+    let thread = std::thread::Builder::new().name("control".to_owned()).spawn(move || {
         runtime.block_on(async {
             tokio::select! {
                 () = serve => {}
@@ -119,7 +134,7 @@ fn control(app: &App, stop: Arc<watch::Sender<bool>>) -> anyhow::Result<oneshot:
             }
         });
     })?;
-    Ok(alive)
+    Ok(Control { alive, thread })
 }
 
 async fn steered(services: Arc<Services>, listeners: Listeners, connections: Arc<Semaphore>, app: Arc<str>) {

@@ -57,6 +57,8 @@ pub fn attach(common: &Common, steer: &SteerArgs, name: &str, create: bool) -> O
         app.close()?;
         Ok::<_, Failure>(stopped)
     })?;
+    // Connections that were cut off still hold the kernel's tables; they go with the runtime.
+    drop(runtime);
     match stopped {
         Stopped::Asked => Steer::detach_cgroup(&path)?,
         Stopped::Signal if closed => {

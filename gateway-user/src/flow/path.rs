@@ -129,6 +129,7 @@ async fn terminate<S>(
 {
     let Destination { address, port, .. } = origin.destination;
     let target = Target { host: Arc::from(name.as_str()), port, address, tls: true };
+    services.learn(address, &host);
     let offer = Offer::mirror(&hello);
     let alpn = services.spoken(&target, offer).await;
     let named = (offer != Offer::Nothing).then(|| alpn.id());

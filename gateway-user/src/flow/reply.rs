@@ -132,6 +132,7 @@ fn streamed(
             Cut::Text => CutStyle::Text,
             Cut::Error => CutStyle::Error,
         },
+        separate: services.config.budget.is_some(),
         held_bytes: services.config.limits.reply_held_bytes,
         ..ReplyOptions::default()
     };

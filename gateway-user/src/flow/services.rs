@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -14,7 +14,7 @@ use crate::{
     identity::Digester,
     inspect::Engine,
     ledger::Ledger,
-    provider::Catalog,
+    provider::{Catalog, Host},
     telemetry::Counters,
     tls::{leaf::Leaves, verify::Offer},
     upstream::{Alpn, Pool, Target},
@@ -59,6 +59,18 @@ impl Services {
     /// Whether the kernel saw `address` answered for a known LLM name.
     pub fn is_known(&self, address: IpAddr) -> bool {
         self.steer.as_ref().is_some_and(|steer| steer.host_of(address).is_some())
+    }
+
+    /// Teaches the kernel that `address` serves a known host, where no DNS answer showed it (cached before the gateway
+    /// was attached, or from a hosts file): UDP to it is refused from now on, so that QUIC falls back to TCP.
+    pub fn learn(&self, address: Option<SocketAddr>, host: &Host) {
+        let (Some(steer), Some(address)) = (&self.steer, address) else { return };
+        if steer.host_of(address.ip()).is_some() {
+            return;
+        }
+        if let Err(error) = steer.learn(address.ip(), &host.pattern().to_string()) {
+            tracing::warn!(%address, %error, "the kernel could not be taught an address");
+        }
     }
 
     /// The protocol upstream speaks when offered what the client offered, so that both sides can speak the same.

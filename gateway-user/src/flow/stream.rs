@@ -188,14 +188,14 @@ impl Inspected {
     /// Charges what was released and queues it for the client; cuts the stream where a rule or a budget says so.
     fn release(&mut self) {
         let mut released = std::mem::take(&mut self.released);
-        for piece in released.drain(..) {
+        for (index, piece) in released.drain(..).enumerate() {
             if let Err(refused) = self.parts.flow.draw(piece.text_len) {
+                self.parts.stream.take_back(index);
                 self.cut(Reason::BudgetExceeded, &refused.to_string());
                 break;
             }
             self.send(piece.bytes);
         }
-        released.clear();
         self.released = released;
         if matches!(self.state, State::Open)
             && let Some(stop) = self.parts.stream.stop()

@@ -28,6 +28,8 @@ pub struct ReplyOptions {
     pub with_usage: bool,
     /// How a cut looks.
     pub cut: CutStyle,
+    /// No released piece holds more than one delta: for a caller that charges each before it goes out.
+    pub separate: bool,
     /// Most bytes held back; past it the stream stops with [`Stop::Held`].
     pub held_bytes: usize,
     /// Most events held back, likewise.
@@ -41,6 +43,7 @@ impl Default for ReplyOptions {
             strip_usage: false,
             with_usage: true,
             cut: CutStyle::Text,
+            separate: false,
             held_bytes: 1 << 20,
             held_events: 4096,
         }

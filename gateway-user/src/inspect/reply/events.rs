@@ -243,7 +243,8 @@ impl Events {
     ) {
         let deltas = u32::from(text > 0);
         let start = place.as_ref().map(|place| place.start);
-        if self.run.bytes.is_empty() || Some(self.run.bytes.end) != start {
+        let full = self.options.separate && self.run.deltas > 0 && deltas > 0;
+        if self.run.bytes.is_empty() || Some(self.run.bytes.end) != start || full {
             self.flush(out);
             self.run.bytes.start = start.unwrap_or(0);
         }
