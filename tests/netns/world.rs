@@ -10,7 +10,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Weak, mpsc};
 use std::time::{Duration, Instant};
 
 /// The provider's addresses (documentation ranges, on this world's loopback only).
@@ -82,7 +82,8 @@ impl World {
         let (sender, captured) = mpsc::sync_channel(1024);
         for listener in [Some(bound.v4), bound.v6].into_iter().flatten() {
             listener.set_nonblocking(false).expect("a listener");
-            let (steer, sender) = (steer.clone(), sender.clone());
+            // The listener outlives the gateway; the programs must not.
+            let (steer, sender) = (Arc::downgrade(&steer), sender.clone());
             std::thread::spawn(move || {
                 for stream in listener.incoming() {
                     // Nobody is left to hear when the test has ended.
@@ -117,7 +118,8 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        let _ = Steer::detach_cgroup(&self.cgroup);
+        let detached = holds(|| !self.cgroup.exists() || Steer::detach_cgroup(&self.cgroup).is_ok());
+        assert!(detached || std::thread::panicking(), "{} cannot be detached", self.cgroup.display());
         let removed = holds(|| cgroup::remove(&self.cgroup).is_ok());
         assert!(removed || std::thread::panicking(), "{} cannot be removed", self.cgroup.display());
     }
@@ -171,8 +173,14 @@ impl Drop for Owner {
     }
 }
 
-fn greet(stream: TcpStream, steer: &Steer, sender: &mpsc::SyncSender<Option<Captured>>) -> io::Result<()> {
+fn greet(
+    stream: TcpStream,
+    steer: &Weak<Steer>,
+    sender: &mpsc::SyncSender<Option<Captured>>,
+) -> io::Result<()> {
+    let Some(steer) = steer.upgrade() else { return Ok(()) };
     let captured = steer.captured(stream.peer_addr()?);
+    drop(steer);
     let original = captured.as_ref().map_or("lost".to_owned(), |captured| captured.original.to_string());
     sender.send(captured).map_err(io::Error::other)?;
     say(stream, &format!("gateway {original}\n"))
