@@ -15,7 +15,7 @@ use crate::tls::hello::{self, Hello, Peek};
 const SILENCE: Duration = Duration::from_secs(3);
 
 /// What the first bytes are.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Opening {
     /// A whole ClientHello.
     Tls(Hello),

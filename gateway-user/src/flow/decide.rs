@@ -7,6 +7,7 @@ use super::{arrival::Opening, path::Destination};
 use crate::{
     config::Mode,
     provider::{Catalog, Host},
+    tls::hello::Hello,
 };
 
 /// What becomes of a connection.
@@ -18,6 +19,8 @@ pub enum Decision {
         name: String,
         /// What the catalog knows about it.
         host: Arc<Host>,
+        /// Its ClientHello.
+        hello: Hello,
     },
     /// Its bytes are copied and counted.
     Relay {
@@ -40,7 +43,7 @@ pub fn decide(
     catalog: &Catalog,
     mode: Mode,
     destination: &Destination,
-    opening: &Opening,
+    opening: Opening,
     known: bool,
 ) -> Decision {
     let tunnelled = destination.name.as_deref().filter(|name| catalog.host(name).is_some());
@@ -59,7 +62,7 @@ pub fn decide(
     };
     let name = hello.server_name.as_deref().or(tunnelled);
     if let Some((name, host)) = name.and_then(|name| Some((name, catalog.host(name)?))) {
-        return Decision::Inspect { name: name.to_ascii_lowercase(), host };
+        return Decision::Inspect { name: name.to_ascii_lowercase(), host, hello };
     }
     let why = match &hello.server_name {
         None => "the ClientHello names no server",
@@ -86,7 +89,6 @@ fn blind(mode: Mode, destination: &Destination, llm: bool, why: &'static str) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tls::hello::Hello;
 
     fn hello(name: Option<&str>, encrypted: bool) -> Opening {
         Opening::Tls(Hello {
@@ -100,7 +102,7 @@ mod tests {
     fn check(mode: Mode, tunnel: Option<&str>, opening: &Opening, known: bool) -> String {
         let catalog = Catalog::builtin();
         let destination = Destination { name: tunnel.map(str::to_owned), address: None, port: 443 };
-        match decide(&catalog, mode, &destination, opening, known) {
+        match decide(&catalog, mode, &destination, opening.clone(), known) {
             Decision::Inspect { name, .. } => format!("inspect {name}"),
             Decision::Relay { uninspected: None, .. } => "relay".to_owned(),
             Decision::Relay { uninspected: Some(_), .. } => "relay, reported".to_owned(),

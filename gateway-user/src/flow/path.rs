@@ -19,7 +19,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use super::{
-    arrival::{self, Opening},
+    arrival,
     decide::{self, Decision},
     flow::Flow,
     serve,
@@ -78,12 +78,8 @@ where
     };
     let destination = &origin.destination;
     let known = destination.address.is_some_and(|address| services.is_known(address.ip()));
-    match decide::decide(&services.catalog, services.config.mode, destination, &opening, known) {
-        Decision::Inspect { name, host } => {
-            let hello = match opening {
-                Opening::Tls(hello) => hello,
-                Opening::Malformed(_) | Opening::NotTls => return,
-            };
+    match decide::decide(&services.catalog, services.config.mode, destination, opening, known) {
+        Decision::Inspect { name, host, hello } => {
             terminate(services, origin, name, host, hello, stream).await;
         }
         Decision::Refuse { name, reason } => {

@@ -133,6 +133,7 @@ impl ReplyStream {
             return false;
         };
         events.drop_held();
+        events.count_sent();
         if events.sent.terminal {
             return true;
         }
@@ -146,6 +147,14 @@ impl ReplyStream {
         events.sent.terminal = true;
         out.push(Released { bytes: bytes.into(), text_len: 0, deltas: 0 });
         true
+    }
+
+    /// Tells that of the pieces in the list given to the last [`ReplyStream::push`] those from index `first` on will not
+    /// be sent, so that [`ReplyStream::cut`] ends what the client really has. The list must be emptied between pushes.
+    pub fn take_back(&mut self, first: usize) {
+        if let Body::Events(events) = &mut self.body {
+            events.take_back(first);
+        }
     }
 
     /// The provider stalls while something is held: releases the part of it that is decided, if there is any, as an
@@ -192,7 +201,7 @@ impl ReplyStream {
 
     /// Whether the stream's last event has been released.
     pub fn is_complete(&self) -> bool {
-        self.events().is_some_and(|events| events.sent.terminal)
+        self.events().is_some_and(Events::is_complete)
     }
 
     /// Whether the provider reported an error in the stream.

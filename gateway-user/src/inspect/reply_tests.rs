@@ -381,6 +381,21 @@ fn a_cut_stream_ends_as_its_client_expects() {
     assert!(machine.is_complete());
 }
 
+#[test]
+fn a_cut_ends_what_was_really_sent() {
+    let stream = openai(&[(0, "one")]);
+    let mut machine = ReplyStream::new(Arc::clone(&ENGINE), &OpenAiChat, ReplyOptions::default());
+    let mut out = Vec::new();
+    machine.push(Bytes::copy_from_slice(stream.as_bytes()), &mut out);
+    assert!(machine.is_complete());
+    machine.take_back(0);
+    assert!(!machine.is_complete());
+    out.clear();
+    assert!(machine.cut(Reason::BudgetExceeded, "no money left", &mut out));
+    assert_eq!(texts(&out[0].bytes)["choice 0 content"], "\n\nno money left");
+    assert!(out[0].bytes.ends_with(b"data: [DONE]\n\n"));
+}
+
 /// The folders of the corpus with this family, where there is a corpus.
 fn corpus(set: &str, family: &str) -> Vec<PathBuf> {
     let Ok(root) = std::env::var("GATEWAY_CORPUS") else { return Vec::new() };

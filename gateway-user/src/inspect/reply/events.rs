@@ -14,7 +14,7 @@ use crate::inspect::reply::{Released, ReplyOptions, Stop};
 use crate::inspect::request::Located;
 use crate::inspect::{Action, Engine, Finding};
 use crate::wire::Dialect;
-use crate::wire::dialects::Sent;
+use crate::wire::dialects::{Marks, Sent};
 use crate::wire::edit::Edit;
 use crate::wire::event::Usage;
 use crate::wire::reading::Reading;
@@ -32,7 +32,10 @@ pub struct Events {
     held: usize,
     /// Events of the framer's buffer that go out as they are, in one slice.
     run: Run,
+    /// What has gone to the client for certain.
     pub(super) sent: Sent,
+    /// What the pieces released last do, with their index in the caller's list: they may yet be taken back.
+    released: Vec<(usize, Marks)>,
     pub(super) usage: Option<Usage>,
     pub(super) findings: Vec<Located>,
     pub(super) stop: Option<Stop>,
@@ -74,6 +77,7 @@ impl Events {
             held: 0,
             run: Run::default(),
             sent: Sent::default(),
+            released: Vec::new(),
             usage: None,
             findings: Vec::new(),
             stop: None,
@@ -89,6 +93,7 @@ impl Events {
     }
 
     pub fn push(&mut self, chunk: Bytes, out: &mut Vec<Released>) {
+        self.settle(out);
         self.framer.push(chunk);
         while self.stop.is_none() {
             match self.framer.next_event() {
@@ -109,6 +114,7 @@ impl Events {
     }
 
     pub fn finish(&mut self, out: &mut Vec<Released>) {
+        self.settle(out);
         let rest = self.framer.rest();
         if !rest.is_empty() && self.stop.is_none() {
             self.whole(rest, None, out);
@@ -117,6 +123,30 @@ impl Events {
             self.end_tracks(|_| true);
             self.apply(None);
             self.release(out);
+        }
+    }
+
+    /// Whether the last event has been released.
+    pub fn is_complete(&self) -> bool {
+        self.sent.terminal || self.released.iter().any(|(_, marks)| marks.terminal)
+    }
+
+    /// The pieces from `first` on of those released last will not be sent.
+    pub fn take_back(&mut self, first: usize) {
+        self.released.retain(|&(index, _)| index < first);
+    }
+
+    /// Counts as sent what was released last, once the caller has taken all of it from `out`.
+    fn settle(&mut self, out: &[Released]) {
+        if out.is_empty() {
+            self.count_sent();
+        }
+    }
+
+    /// Counts as sent everything that was released.
+    pub fn count_sent(&mut self) {
+        for (_, marks) in self.released.drain(..) {
+            self.sent.note(&marks);
         }
     }
 
@@ -141,8 +171,7 @@ impl Events {
         let fresh = self.queue.is_empty() && self.scratch.edits.is_empty() && !dropped && self.stop.is_none();
         if fresh && self.scratch.places.is_empty() && self.all_clear(&self.scratch.parts) {
             self.scratch.parts.clear();
-            self.sent.note(&marks);
-            return self.pass(raw, place, text, out);
+            return self.pass(raw, place, marks, text, out);
         }
         let mut event = Event {
             raw,
@@ -197,23 +226,31 @@ impl Events {
             if event.dropped {
                 continue;
             }
-            self.sent.note(&event.marks);
+            self.released.push((out.len(), event.marks));
             let deltas = u32::from(event.text > 0);
             out.push(Released { bytes: event.bytes(), text_len: event.text, deltas });
         }
     }
 
     /// Lets an event go as it came.
-    fn pass(&mut self, raw: Bytes, place: Option<Range<usize>>, text: usize, out: &mut Vec<Released>) {
+    fn pass(
+        &mut self,
+        raw: Bytes,
+        place: Option<Range<usize>>,
+        marks: Marks,
+        text: usize,
+        out: &mut Vec<Released>,
+    ) {
         let deltas = u32::from(text > 0);
-        let Some(place) = place else {
+        let start = place.as_ref().map(|place| place.start);
+        if self.run.bytes.is_empty() || Some(self.run.bytes.end) != start {
             self.flush(out);
+            self.run.bytes.start = start.unwrap_or(0);
+        }
+        self.released.push((out.len(), marks));
+        let Some(place) = place else {
             return out.push(Released { bytes: raw, text_len: text, deltas });
         };
-        if self.run.bytes.end != place.start || self.run.bytes.is_empty() {
-            self.flush(out);
-            self.run.bytes.start = place.start;
-        }
         self.run.bytes.end = place.end;
         self.run.text += text;
         self.run.deltas += deltas;
@@ -229,13 +266,14 @@ impl Events {
 
     /// Releases the decided part of the event that waits at the head of the queue.
     pub fn relax(&mut self, out: &mut Vec<Released>) {
+        self.settle(out);
         let Some(event) = self.queue.front_mut() else { return };
         let [part] = &event.parts[..] else { return };
         let clear = self.tracks[part.track].clear();
         let before = event.raw.len();
         if let Some(first) = event.split(clear) {
             self.held -= before - event.raw.len();
-            self.sent.note(&first.marks);
+            self.released.push((out.len(), first.marks));
             out.push(Released { bytes: first.raw, text_len: first.text, deltas: 1 });
         }
     }
