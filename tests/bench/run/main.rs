@@ -78,6 +78,7 @@ fn run(options: &Options) -> anyhow::Result<ExitCode> {
             Err(error) => failed.push(format!("{}: {error:#}", row.name)),
         }
     }
+    place.clean()?;
     println!("{}", table::render(&results));
     println!("{}", goals::render(&results));
     failed.iter().for_each(|failure| println!("not measured: {failure}"));

@@ -161,6 +161,17 @@ impl Place {
         Ok(command)
     }
 
+    /// Removes the cgroup of the transparent door, where that was measured. Its programs go with the world.
+    pub fn clean(&self) -> anyhow::Result<()> {
+        match cgroup_mount() {
+            Ok(mount) if mount.join(&self.cgroup).exists() => {
+                let cgroup = mount.join(&self.cgroup);
+                std::fs::remove_dir(&cgroup).with_context(|| format!("removing {}", cgroup.display()))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn upstream(&self) -> String {
         format!("https://{}:{}/v1", self.name, self.https.port())
     }
