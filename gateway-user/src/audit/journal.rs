@@ -10,7 +10,7 @@ use super::record::Record;
 use crate::store::{Batch, Store, StoreError};
 
 /// Records that may wait to be written. The writer does tens of thousands a second, so only a stalled disk fills it.
-const QUEUE: usize = 4096;
+const QUEUE: usize = 2048;
 
 /// How long [`Journal::append`] waits for room in a full queue.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -65,14 +65,14 @@ impl Journal {
     /// Continues the chain in `store`, or begins one.
     pub fn open(store: Arc<dyn Store>) -> Result<Journal, AuditError> {
         let head = chain::end(&*store)?;
-        let queue = Arc::new(Queue::new(QUEUE));
+        let queue = Arc::new(Queue::new(QUEUE, BATCH));
         let writer = Writer { store, queue: Arc::clone(&queue), head };
         let writer = thread::Builder::new().name("audit".into()).spawn(move || writer.run());
         let writer = writer.map_err(AuditError::Thread)?;
         Ok(Journal { queue, writer: Mutex::new(Some(writer)) })
     }
 
-    /// Hands a record over; it can be read a moment later and survives a crash at most 100 ms after that.
+    /// Hands a record over; it can be read a moment later and survives a crash at most 120 ms after that.
     ///
     /// Waits only while thousands of records wait before it, which takes a stalled disk, and then at most a second:
     /// the gateway slows down rather than forgets.
@@ -114,7 +114,7 @@ impl Writer {
     fn run(mut self) -> bool {
         let mut flush_at: Option<Instant> = None;
         let mut whole = true;
-        while let Some(records) = self.queue.take(BATCH, flush_at) {
+        while let Some(records) = self.queue.take(flush_at) {
             for record in &records {
                 whole &= self.write(record);
             }

@@ -7,12 +7,18 @@ use std::time::{Duration, Instant};
 /// Items that pass from many threads to one. Nothing is dropped while it is open.
 pub(super) struct Queue<T> {
     inner: Mutex<Inner<T>>,
-    /// Something to take, or closed.
+    /// The first item after none, or closed.
     filled: Condvar,
+    /// As many items as are taken at once, closed, or somebody waits for them.
+    gathered: Condvar,
     /// Room to put, or everything written.
     emptied: Condvar,
     room: usize,
+    batch: usize,
 }
+
+/// How long the taker lets items gather after the first. Waking it for each would cost every flow a switch of threads.
+const GATHER: Duration = Duration::from_millis(20);
 
 struct Inner<T> {
     items: VecDeque<T>,
@@ -21,12 +27,16 @@ struct Inner<T> {
     taken: u64,
     done: u64,
     closed: bool,
+    /// How many wait in [`Queue::settled`].
+    hurried: u32,
 }
 
 impl<T> Queue<T> {
-    pub(super) fn new(room: usize) -> Queue<T> {
-        let inner = Inner { items: VecDeque::new(), put: 0, taken: 0, done: 0, closed: false };
-        Queue { inner: Mutex::new(inner), filled: Condvar::new(), emptied: Condvar::new(), room }
+    /// A queue for at most `room` items, of which up to `batch` are taken at once.
+    pub(super) fn new(room: usize, batch: usize) -> Queue<T> {
+        let inner = Inner { items: VecDeque::new(), put: 0, taken: 0, done: 0, closed: false, hurried: 0 };
+        let [filled, gathered, emptied] = [const { Condvar::new() }; 3];
+        Queue { inner: Mutex::new(inner), filled, gathered, emptied, room, batch }
     }
 
     /// Adds an item, waiting at most `patience` for room. Hands it back when there was none, or when closed.
@@ -42,13 +52,17 @@ impl<T> Queue<T> {
         }
         inner.items.push_back(item);
         inner.put += 1;
-        self.filled.notify_one();
+        match inner.items.len() {
+            1 => self.filled.notify_one(),
+            length if length == self.batch => self.gathered.notify_one(),
+            _ => {}
+        }
         Ok(())
     }
 
-    /// Takes up to `most` items, waiting for the first until `deadline`, or for ever.
+    /// Takes a batch, waiting for its first item until `deadline`, or for ever, and for more to gather.
     /// None: the queue is closed and empty. An empty list: the deadline has come.
-    pub(super) fn take(&self, most: usize, deadline: Option<Instant>) -> Option<Vec<T>> {
+    pub(super) fn take(&self, deadline: Option<Instant>) -> Option<Vec<T>> {
         let mut inner = self.lock();
         while inner.items.is_empty() {
             if inner.closed {
@@ -65,7 +79,11 @@ impl<T> Queue<T> {
                 }
             };
         }
-        let count = inner.items.len().min(most);
+        let gathering =
+            |inner: &mut Inner<T>| inner.items.len() < self.batch && !inner.closed && inner.hurried == 0;
+        let waited = self.gathered.wait_timeout_while(inner, GATHER, gathering);
+        inner = waited.unwrap_or_else(PoisonError::into_inner).0;
+        let count = inner.items.len().min(self.batch);
         inner.taken += count as u64;
         let items = inner.items.drain(..count).collect();
         self.emptied.notify_all();
@@ -81,16 +99,21 @@ impl<T> Queue<T> {
 
     /// Waits until everything put so far is dealt with, at most `patience`; tells whether it is.
     pub(super) fn settled(&self, patience: Duration) -> bool {
-        let inner = self.lock();
+        let mut inner = self.lock();
         let all = inner.put;
+        inner.hurried += 1;
+        self.gathered.notify_one();
         let waited = self.emptied.wait_timeout_while(inner, patience, |inner| inner.done < all);
-        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+        let (mut inner, outcome) = waited.unwrap_or_else(PoisonError::into_inner);
+        inner.hurried -= 1;
+        !outcome.timed_out()
     }
 
     /// Lets nothing more in; what is in can still be taken.
     pub(super) fn close(&self) {
         self.lock().closed = true;
         self.filled.notify_all();
+        self.gathered.notify_all();
         self.emptied.notify_all();
     }
 

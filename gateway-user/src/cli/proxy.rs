@@ -47,8 +47,11 @@ pub fn ready(what: impl std::fmt::Display) {
     let _ = writeln!(std::io::stderr(), "ready: {what}");
 }
 
-/// The data plane's runtime.
+/// The data plane's runtime. A single worker needs none of the machinery that lets workers help each other.
 pub fn runtime(config: &Config) -> std::io::Result<tokio::runtime::Runtime> {
+    if config.workers == 1 {
+        return tokio::runtime::Builder::new_current_thread().enable_all().build();
+    }
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.workers)
         .thread_name("flow")

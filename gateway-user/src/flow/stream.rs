@@ -26,6 +26,9 @@ use crate::{
 /// as an event of its own: a reader then sees all that is decided, at the price of framing that is not upstream's.
 const STALL: Duration = Duration::from_millis(250);
 
+/// Released pieces that are gathered before they go out.
+const MOST_GATHERED: usize = 32;
+
 /// What an inspected stream is made of.
 pub struct Parts {
     /// What every flow shares.
@@ -54,6 +57,12 @@ pub struct Inspected {
     before: digest::Context,
     after: digest::Context,
     most_held: usize,
+    /// The first piece has gone to the client's connection.
+    begun: bool,
+    /// A turn has passed since the last piece came.
+    waited: bool,
+    /// Enough is gathered: it goes out before more is read.
+    draining: bool,
     /// Nothing at all comes.
     silence: Silence,
     /// Nothing comes while something is held back.
@@ -78,6 +87,9 @@ impl Inspected {
         Inspected {
             parts,
             silence,
+            begun: false,
+            waited: false,
+            draining: false,
             stall: Silence::new(STALL),
             relaxed: false,
             ready: VecDeque::new(),
@@ -91,11 +103,32 @@ impl Inspected {
     }
 
     /// The next released piece.
+    ///
+    /// Upstream hands over one piece per turn. What a burst brings is gathered, a turn at a time, before any of it goes
+    /// to the client's connection, which then sends it with one system call. The first piece never waits.
     pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         loop {
+            if matches!(self.state, State::Open) && !self.draining {
+                match self.read(context) {
+                    Poll::Ready(()) => {
+                        self.waited = false;
+                        self.draining = self.ready.len() >= MOST_GATHERED;
+                        continue;
+                    }
+                    Poll::Pending if self.ready.is_empty() => return Poll::Pending,
+                    Poll::Pending if self.begun && !self.waited => {
+                        self.waited = true;
+                        context.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
+                    Poll::Pending => {}
+                }
+            }
             if let Some(data) = self.ready.pop_front() {
+                self.begun = true;
                 return Poll::Ready(Some(Ok(Frame::data(data))));
             }
+            self.draining = false;
             match &mut self.state {
                 State::Open => {}
                 State::Done => {
@@ -107,27 +140,28 @@ impl Inspected {
                     return Poll::Ready(Some(Err(BrokenOff(why))));
                 }
             }
-            let next = match Pin::new(&mut self.parts.body).poll_frame(context) {
-                Poll::Ready(next) => next,
-                Poll::Pending if self.silence.poll(context).is_ready() => {
-                    self.broke_off("upstream went silent in the middle of its answer");
-                    continue;
-                }
-                Poll::Pending if self.is_stalled(context) => {
-                    self.relax();
-                    continue;
-                }
-                Poll::Pending => return Poll::Pending,
-            };
-            match next {
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) => self.take(data),
-                    Err(frame) => self.trailers = frame.into_trailers().ok(),
-                },
-                Some(Err(error)) => self.broke_off(&format!("upstream broke off its answer: {error}")),
-                None => self.finish(),
-            }
         }
+    }
+
+    /// Takes the next piece of upstream's body, or what its absence means.
+    fn read(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        match Pin::new(&mut self.parts.body).poll_frame(context) {
+            Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                Ok(data) => self.take(data),
+                Err(frame) => self.trailers = frame.into_trailers().ok(),
+            },
+            Poll::Ready(Some(Err(error))) => {
+                self.broke_off(&format!("upstream broke off its answer: {error}"))
+            }
+            Poll::Ready(None) => self.finish(),
+            Poll::Pending if !self.ready.is_empty() => return Poll::Pending,
+            Poll::Pending if self.silence.poll(context).is_ready() => {
+                self.broke_off("upstream went silent in the middle of its answer");
+            }
+            Poll::Pending if self.is_stalled(context) => self.relax(),
+            Poll::Pending => return Poll::Pending,
+        }
+        Poll::Ready(())
     }
 
     /// Whether something has been held back for so long that its decided part should go out.
