@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::Context;
+use gateway::inspect::RuleSet;
 
 use crate::processes::{self, Running};
 
@@ -14,6 +15,9 @@ pub const LOAD_CPU: usize = 0;
 pub const PROXY_CPU: usize = 1;
 /// Where a proxy listens.
 const PROXY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 18500);
+
+/// The configuration without rules.
+const BARE: &str = "bare.yaml";
 
 /// One row of the table.
 pub struct Row {
@@ -69,6 +73,8 @@ impl Place {
     /// Inside a world the provider is `api.openai.com:443`; outside it is a port of localhost.
     pub fn new(folder: &Path, inside: bool) -> anyhow::Result<Place> {
         let program = std::env::current_exe()?;
+        let ids: Vec<String> = RuleSet::builtin().iter().map(|rule| rule.id.clone()).collect();
+        std::fs::write(folder.join(BARE), format!("rules:\n  disable: [{}]\n", ids.join(", ")))?;
         let https = match inside {
             true => SocketAddr::from(([192, 0, 2, 10], 443)),
             false => SocketAddr::from((Ipv4Addr::LOCALHOST, 18443)),
@@ -184,9 +190,12 @@ impl Place {
     fn gateway(&self, row: &Row) -> Command {
         let mut command = self.binary("gateway");
         let bare = row.door == Door::ReverseBare;
+        if bare {
+            command.arg("--config").arg(self.folder.join(BARE));
+        }
         command.arg("--state").arg(self.folder.join(format!("{}.state", row.name)));
         command.arg("--upstream-ca").arg(self.folder.join("root.pem"));
-        command.args(["--mode", if bare { "warn" } else { "strict" }]);
+        command.args(["--mode", "strict"]);
         if !bare {
             command.args(["--budget", "1000000"]);
         }
