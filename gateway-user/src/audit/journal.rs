@@ -115,9 +115,7 @@ impl Writer {
         let mut flush_at: Option<Instant> = None;
         let mut whole = true;
         while let Some(records) = self.queue.take(flush_at) {
-            for record in &records {
-                whole &= self.write(record);
-            }
+            whole &= self.write(&records);
             // Records that keep coming do not put the flush off.
             let due = *flush_at.get_or_insert_with(|| Instant::now() + FLUSH_WITHIN);
             if Instant::now() >= due {
@@ -129,17 +127,22 @@ impl Writer {
         whole & self.flush() & self.flush()
     }
 
-    fn write(&mut self, record: &Record) -> bool {
-        // Maps with other than text keys, which is what JSON cannot hold, are no part of a record.
-        let json = serde_json::to_vec(record).expect("a record is plain JSON");
-        let (next, value) = chain::seal(self.head, &json);
-        let mut batch = Batch::new();
-        batch.put(RECORDS, next.seq.to_be_bytes(), value);
-        let written = self.persist(|writer| writer.store.write(batch.clone()));
+    /// Writes what gathered at once: each write wakes the store's own threads.
+    fn write(&mut self, records: &[Record]) -> bool {
+        let (mut batch, mut head) = (Batch::new(), self.head);
+        for record in records {
+            // Maps with other than text keys, which is what JSON cannot hold, are no part of a record.
+            let json = serde_json::to_vec(record).expect("a record is plain JSON");
+            let (next, value) = chain::seal(head, &json);
+            batch.put(RECORDS, next.seq.to_be_bytes(), value);
+            head = next;
+        }
+        let written = batch.is_empty() || self.persist(|writer| writer.store.write(batch.clone()));
         if written {
-            self.head = next;
+            self.head = head;
         } else {
-            tracing::error!(flow = %record.id, "a record is lost: the store took none while closing");
+            let flows: Vec<String> = records.iter().map(|record| record.id.to_string()).collect();
+            tracing::error!(?flows, "records are lost: the store took none while closing");
         }
         written
     }
