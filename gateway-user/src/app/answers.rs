@@ -18,6 +18,10 @@ const MOST_LISTED: usize = 10_000;
 
 /// Answers a question from the store and the ledger, and, where a gateway runs, from its services.
 pub fn answer(ask: &Ask, store: &Arc<dyn Store>, ledger: &Ledger, running: Option<&Services>) -> Reply {
+    // Records gather for a moment before they are written; whoever asks wants to see the flow that just ended.
+    if let Some(services) = running.filter(|_| ask.path != "/status") {
+        services.journal.sync();
+    }
     let value = match ask.path.as_str() {
         "/status" => Ok(status(ledger, running)),
         "/usage" => usage(&**store, ledger),
