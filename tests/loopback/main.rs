@@ -5,6 +5,7 @@ mod doors;
 mod fidelity;
 mod hostile;
 mod money;
+mod protocol;
 mod secrets;
 mod streams;
 mod upstream;
