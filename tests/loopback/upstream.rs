@@ -124,6 +124,24 @@ async fn broken_streams_and_broken_json_pass_as_they_are() {
 }
 
 #[tokio::test]
+async fn an_answer_that_does_not_decode_is_refused_in_strict_and_reported_in_warn() {
+    let body = b"this is not gzip";
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-encoding: gzip\r\n";
+    for (mode, status) in [("strict", 502), ("warn", 200)] {
+        let provider = playing(Playback::whole(head, body)).await;
+        let upstream = format!("https://localhost:{}", provider.https.port());
+        let gateway = Gateway::proxy(&provider, &upstream, &["--mode", mode]).await;
+        let reply = http::post(gateway.address, PATH, &chat("x", "", false)).await;
+        assert_eq!(reply.status, status, "{mode}: {}", reply.text());
+        assert_eq!(reply.body == body, mode == "warn", "{mode}: {}", reply.text());
+        let records = gateway.state.records_until(|records| records.len() == 1).await;
+        let reason = records[0]["reason"].as_str().unwrap_or("");
+        assert!(reason.contains("cannot be inspected"), "{mode}: {}", records[0]);
+        gateway.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn answers_that_are_no_http_are_failures() {
     for answer in
         [&b"SSH-2.0-OpenSSH\r\n\r\n"[..], b"HTTP/1.1 banana\r\n\r\n", b"HTTP/1.1 200 OK\r\n: empty\r\n\r\n"]

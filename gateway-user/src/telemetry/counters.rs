@@ -89,8 +89,6 @@ catalogue! {
     upstream_errors,
     /// TLS handshakes that a client broke off, most often because it does not trust our root.
     handshake_failures,
-    /// Flows that ended by a fault of the gateway itself.
-    faults,
     /// The most bytes ever held back at once in one reply.
     held_bytes_highest,
 }
