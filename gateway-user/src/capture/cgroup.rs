@@ -141,6 +141,17 @@ pub fn is_populated(path: &Path) -> bool {
     fs::read_to_string(path.join("cgroup.events")).is_ok_and(|events| events.contains("populated 1"))
 }
 
+/// The processes in the cgroup and below it, at this moment; none of a cgroup that is gone.
+pub fn processes(path: &Path) -> Vec<u32> {
+    std::iter::once(path.to_owned())
+        .chain(tree(path))
+        .filter_map(|folder| fs::read_to_string(folder.join("cgroup.procs")).ok())
+        .flat_map(|list| list.lines().filter_map(|pid| pid.parse().ok()).collect::<Vec<u32>>())
+        // A process of another pid namespace, which has no number here, is listed as 0.
+        .filter(|&pid| pid != 0)
+        .collect()
+}
+
 /// The cgroup's id, as BPF programs see it: the inode of its directory.
 ///
 /// # Errors
