@@ -4,10 +4,12 @@ mod args;
 mod ask;
 mod attach;
 mod config;
+mod doctor;
 mod explain;
 mod output;
 mod proxy;
 mod records;
+mod shell;
 mod status;
 mod trust;
 
@@ -86,6 +88,9 @@ fn run(cli: Cli) -> Outcome {
         Command::Proxy { listen, upstream } => proxy::proxy(common, listen, upstream),
         Command::Status => status::status(common),
         Command::Trust { action } => trust::trust(common, &action),
+        Command::Doctor { cgroup, pid, upstream } => {
+            doctor::doctor(common, cgroup.as_deref(), pid, upstream.as_deref())
+        }
         Command::List { limit, verdict } => records::list(common, limit, verdict.as_deref()),
         Command::Show { id } => records::show(common, &id),
         Command::Usage => records::usage(common),
