@@ -2,11 +2,14 @@
 
 pub mod cgroup;
 pub mod listen;
+pub mod netns;
 pub mod preflight;
 pub mod socket;
 pub mod steer;
 
 pub use listen::Listeners;
+pub use netns::{Entrance, Namespace};
+pub use socket::Exempt;
 pub use steer::{Counters, Fail, Steer, SteerError, SteerOptions, SteerScope};
 
 use serde::{Deserialize, Serialize};

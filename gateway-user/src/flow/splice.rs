@@ -13,7 +13,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::capture::{Steer, socket};
+use crate::capture::{Exempt, Namespace, socket};
 
 /// Copy buffer per direction, in bytes.
 const BUFFER: usize = 16 * 1024;
@@ -27,7 +27,7 @@ pub struct Passed {
     pub down: u64,
 }
 
-/// Connects to `address` within `limit` and copies until both sides have ended. A reset by either side is an end like
+/// Connects to `address` from `namespace` within `limit` and copies until both sides have ended. A reset by either side is an end like
 /// any other: what passed until then is returned.
 ///
 /// # Errors
@@ -35,11 +35,12 @@ pub struct Passed {
 pub async fn relay<S: AsyncRead + AsyncWrite + Unpin>(
     client: &mut S,
     address: SocketAddr,
-    steer: Option<&Steer>,
+    exempt: &Exempt,
+    namespace: Option<&Namespace>,
     limit: Duration,
 ) -> io::Result<Passed> {
-    let server =
-        timeout(limit, socket::connect(address, steer)).await.map_err(|_| io::ErrorKind::TimedOut)??;
+    let connect = socket::connect(address, exempt, namespace);
+    let server = timeout(limit, connect).await.map_err(|_| io::ErrorKind::TimedOut)??;
     Ok(copy(client, server).await)
 }
 
@@ -115,8 +116,9 @@ mod tests {
             got
         });
         let (mut app, mut ours) = duplex(64);
-        let relay =
-            tokio::spawn(async move { relay(&mut ours, address, None, Duration::from_secs(5)).await });
+        let relay = tokio::spawn(async move {
+            relay(&mut ours, address, &Exempt::default(), None, Duration::from_secs(5)).await
+        });
         app.write_all(b"hello").await.unwrap();
         app.shutdown().await.unwrap();
         let mut back = Vec::new();
