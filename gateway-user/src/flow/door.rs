@@ -13,6 +13,7 @@ use super::{
     exchange,
     flow::Flow,
     path::{self, Accepted, Destination, Origin},
+    prefixed::Prefixed,
     refusal::Stop,
     serve,
     services::Services,
@@ -100,7 +101,7 @@ pub async fn steered(
         },
         namespace,
     };
-    path::carry(services, Accepted { stream, origin }).await;
+    path::carry(services, Accepted { stream: Prefixed::new(Bytes::new(), stream), origin }).await;
 }
 
 /// Serves one connection of the proxy's port.
@@ -174,8 +175,11 @@ fn connect(site: &Arc<Site>, request: Request<Incoming>) -> Response<ReplyBody> 
     tokio::spawn(async move {
         // A client that goes away before its tunnel stands asked for nothing.
         let Ok(stream) = hyper::upgrade::on(request).await else { return };
-        let accepted = Accepted { stream: TokioIo::new(stream), origin: origin(Door::Forward, destination) };
-        path::carry(services, accepted).await;
+        let parts = stream
+            .downcast::<TokioIo<TcpStream>>()
+            .expect("this listener serves its TCP streams as they are");
+        let stream = Prefixed::new(parts.read_buf, parts.io.into_inner());
+        path::carry(services, Accepted { stream, origin: origin(Door::Forward, destination) }).await;
     });
     Response::new(ReplyBody::whole(Bytes::new()))
 }
