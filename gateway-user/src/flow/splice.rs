@@ -13,7 +13,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::capture::{Steer, socket};
+use crate::capture::{Steering, socket};
 
 /// Copy buffer per direction, in bytes.
 const BUFFER: usize = 16 * 1024;
@@ -35,7 +35,7 @@ pub struct Passed {
 pub async fn relay<S: AsyncRead + AsyncWrite + Unpin>(
     client: &mut S,
     address: SocketAddr,
-    steer: Option<&Steer>,
+    steer: Option<&Steering>,
     limit: Duration,
 ) -> io::Result<Passed> {
     let server =
