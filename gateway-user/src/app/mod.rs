@@ -23,7 +23,7 @@ pub use secret::digest_key;
 
 use crate::{
     audit::Journal,
-    capture::{Exempt, Steer, SteerOptions},
+    capture::{Exempt, SteerOptions, Steering},
     config::{Config, Dictionary, Mode},
     flow::{Remembered, Running, Services},
     identity::Digester,
@@ -138,7 +138,7 @@ struct Shared {
 }
 
 impl Shared {
-    fn serve(&self, app: Wanted, engine: Arc<Engine>, steer: Option<Arc<Steer>>) -> Served {
+    fn serve(&self, app: Wanted, engine: Arc<Engine>, steer: Option<Arc<Steering>>) -> Served {
         if let Some(steer) = &steer {
             self.exempt.add(steer);
         }

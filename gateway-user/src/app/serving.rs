@@ -12,7 +12,7 @@ use super::{
     Served,
     doors::{self, Transparent},
 };
-use crate::capture::{Steer, cgroup};
+use crate::capture::{Steering, cgroup};
 
 /// The apps and their doors.
 pub struct Serving(Mutex<Vec<One>>);
@@ -100,7 +100,7 @@ impl One {
 }
 
 fn release(path: &Path) {
-    match Steer::detach_cgroup(path) {
+    match Steering::detach_cgroup(path) {
         Ok(()) => tracing::info!(cgroup = %path.display(), "detached"),
         Err(error) => tracing::error!(%error, "a cgroup stays attached: run `gateway detach`"),
     }

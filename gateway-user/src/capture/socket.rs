@@ -1,6 +1,6 @@
 //! Socket options the kernel programs rely on, and the gateway's own connections, which they must not steer.
 
-use super::Steer;
+use super::Steering;
 use super::netns::Namespace;
 use std::io;
 use std::mem::{MaybeUninit, size_of};
@@ -31,11 +31,11 @@ pub fn namespace(socket: BorrowedFd<'_>) -> io::Result<u64> {
 ///
 /// It keeps none of them alive: what is detached drops out by itself.
 #[derive(Clone, Default)]
-pub struct Exempt(Arc<RwLock<Vec<Weak<Steer>>>>);
+pub struct Exempt(Arc<RwLock<Vec<Weak<Steering>>>>);
 
 impl Exempt {
     /// Has `steer` leave alone what [`connect`] opens from now on.
-    pub fn add(&self, steer: &Arc<Steer>) {
+    pub fn add(&self, steer: &Arc<Steering>) {
         let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
         all.retain(|known| known.strong_count() > 0);
         all.push(Arc::downgrade(steer));

@@ -9,7 +9,7 @@ use std::{
 use super::{remembered::Remembered, running::Running};
 use crate::{
     audit::Journal,
-    capture::{Exempt, Steer},
+    capture::{Exempt, Steering},
     config::Config,
     identity::Digester,
     inspect::Engine,
@@ -43,7 +43,7 @@ pub struct Services {
     /// Upstream connections.
     pub pool: Arc<Pool>,
     /// The kernel side, at the transparent door.
-    pub steer: Option<Arc<Steer>>,
+    pub steer: Option<Arc<Steering>>,
     /// All steering that must leave the gateway's own sockets alone.
     pub exempt: Exempt,
     /// Everything counted.
