@@ -7,7 +7,10 @@ pub mod socket;
 pub mod steer;
 
 pub use listen::Listeners;
-pub use steer::{Counters, Fail, Steer, SteerError, SteerOptions, SteerScope};
+pub use steer::{
+    Counters, Direct, Fail, PinnedListener, Protocol, Quic, Steer, SteerError, SteerOptions, SteerScope,
+    Stranger, Strangers,
+};
 
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;

@@ -19,7 +19,7 @@ pub use explain::Explained;
 pub use layers::{Layers, Overrides};
 pub use problem::{Origin, Problem};
 pub use values::{
-    Action, Cut, Dictionary, Fail, Limits, Mode, RuleActions, Rules, SteerScope, UnknownModel, dollars,
+    Action, Cut, Dictionary, Fail, Limits, Mode, Quic, RuleActions, Rules, SteerScope, UnknownModel, dollars,
     nano_dollars,
 };
 
@@ -47,6 +47,8 @@ pub struct Config {
     pub steer: SteerScope,
     /// The TCP ports that are steered.
     pub ports: Vec<u16>,
+    /// Which UDP is refused.
+    pub quic: Quic,
     /// How a reply ends that is cut in mid-stream.
     pub cut: Cut,
     /// What is looked for, and what is done about it.
@@ -87,7 +89,8 @@ impl Config {
             state: layers::default_state(|_| None),
             fail: Fail::Closed,
             steer: SteerScope::Tls,
-            ports: vec![443],
+            ports: vec![80, 443],
+            quic: Quic::All,
             cut: Cut::Text,
             rules: Rules::default(),
             providers: vec![],

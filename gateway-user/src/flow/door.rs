@@ -72,7 +72,7 @@ impl Upstream {
 
 /// Carries a steered connection; one the kernel knows nothing about is closed.
 pub async fn steered(services: Arc<Services>, stream: TcpStream, peer: SocketAddr, app: Arc<str>) {
-    let captured = services.steer.as_ref().and_then(|steer| steer.captured(peer));
+    let captured = services.steer.as_ref().and_then(|steer| steer.captured(steer.namespace(), peer));
     let Some(captured) = captured else {
         services.counters.connections_refused.one();
         tracing::warn!(%peer, "a connection that was not steered reached the transparent door and was closed");
