@@ -14,7 +14,10 @@ pub use listen::Listeners;
 pub use netns::{Entrance, Namespace};
 pub use redirect::{Redirect, RedirectError};
 pub use socket::Exempt;
-pub use steer::{Counters, Fail, Steer, SteerError, SteerOptions, SteerScope};
+pub use steer::{
+    Counters, Direct, Fail, PinnedListener, Protocol, Quic, Steer, SteerError, SteerOptions, SteerScope,
+    Stranger, Strangers,
+};
 pub use steering::Steering;
 
 use serde::{Deserialize, Serialize};
