@@ -5,6 +5,7 @@ mod doors;
 mod run;
 mod secret;
 mod serving;
+mod spaces;
 mod steer;
 
 use std::{
@@ -53,6 +54,8 @@ pub struct App {
     pub store: Arc<dyn Store>,
     /// The CA and its bundles.
     pub trust: Trust,
+    /// What enters other network namespaces, at the transparent door.
+    threads: Option<spaces::Threads>,
 }
 
 /// An app to be served: its policy, its name and how its connections are steered.
@@ -100,6 +103,8 @@ impl App {
             exempt,
             key,
         };
+        let is_steered = apps.iter().any(|app| app.steer.is_some());
+        let threads = is_steered.then(spaces::Threads::start).transpose()?;
         let steers = steer::attach(&apps)?;
         let served: Vec<Served> = apps
             .into_iter()
@@ -109,7 +114,7 @@ impl App {
             .collect();
         let services = served.first().map(|first| Arc::clone(&first.services));
         let services = services.context("there is no app to serve")?;
-        Ok(App { services, served, store, trust })
+        Ok(App { services, served, store, trust, threads })
     }
 
     /// Writes everything down and lets go of the store.
