@@ -60,6 +60,8 @@ keys! {
         fail = read::choice, ToString::to_string;
     "steer": "tls steers every connection to the ports; known only those to addresses DNS gave for LLM hosts",
         steer = read::choice, ToString::to_string;
+    "via": "ebpf steers with kernel programs, nftables with a table of rules; auto takes the first of them that works",
+        via = read::choice, ToString::to_string;
     "ports": "TCP ports that are steered, at most 32",
         ports = ports, join;
     "cut": "text ends a cut reply with the reason as text; error with the dialect's error event",

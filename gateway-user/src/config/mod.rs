@@ -19,7 +19,7 @@ pub use explain::Explained;
 pub use layers::{Layers, Overrides};
 pub use problem::{Origin, Problem};
 pub use values::{
-    Action, Cut, Dictionary, Fail, Limits, Mode, RuleActions, Rules, SteerScope, UnknownModel, dollars,
+    Action, Cut, Dictionary, Fail, Limits, Mode, RuleActions, Rules, SteerScope, UnknownModel, Via, dollars,
     nano_dollars,
 };
 
@@ -45,6 +45,8 @@ pub struct Config {
     pub fail: Fail,
     /// Which connections are steered into the gateway.
     pub steer: SteerScope,
+    /// How connections are steered.
+    pub via: Via,
     /// The TCP ports that are steered.
     pub ports: Vec<u16>,
     /// How a reply ends that is cut in mid-stream.
@@ -87,6 +89,7 @@ impl Config {
             state: layers::default_state(|_| None),
             fail: Fail::Closed,
             steer: SteerScope::Tls,
+            via: Via::Auto,
             ports: vec![443],
             cut: Cut::Text,
             rules: Rules::default(),

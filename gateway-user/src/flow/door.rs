@@ -1,6 +1,6 @@
 //! The doors: steered connections, and the proxy's port, which answers requests and CONNECT alike.
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc};
+use std::{convert::Infallible, net::SocketAddr, os::fd::AsFd, sync::Arc};
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, Uri};
@@ -73,7 +73,7 @@ impl Upstream {
 
 /// Carries a steered connection; one the kernel knows nothing about is closed.
 pub async fn steered(services: Arc<Services>, stream: TcpStream, peer: SocketAddr, app: Arc<str>) {
-    let captured = services.steer.as_ref().and_then(|steer| steer.captured(peer));
+    let captured = services.steer.as_ref().and_then(|steer| steer.captured(stream.as_fd(), peer));
     let Some(captured) = captured else {
         services.counters.connections_refused.one();
         tracing::warn!(%peer, "a connection that was not steered reached the transparent door and was closed");

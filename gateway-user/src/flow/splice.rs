@@ -20,7 +20,7 @@ use tokio::{
 };
 
 use super::prefixed::Prefixed;
-use crate::capture::{Steer, socket};
+use crate::capture::{Steering, socket};
 
 /// Copy buffer per direction, in bytes.
 const BUFFER: usize = 16 * 1024;
@@ -47,7 +47,7 @@ pub struct Passed {
 pub async fn relay(
     client: Prefixed<TcpStream>,
     address: SocketAddr,
-    steer: Option<&Steer>,
+    steer: Option<&Steering>,
     limit: Duration,
 ) -> io::Result<Passed> {
     let mut server =
