@@ -11,7 +11,10 @@ mod steering;
 
 pub use listen::Listeners;
 pub use redirect::{Redirect, RedirectError};
-pub use steer::{Counters, Fail, Steer, SteerError, SteerOptions, SteerScope};
+pub use steer::{
+    Counters, Direct, Fail, PinnedListener, Protocol, Quic, Steer, SteerError, SteerOptions, SteerScope,
+    Stranger, Strangers,
+};
 pub use steering::Steering;
 
 use serde::{Deserialize, Serialize};

@@ -101,7 +101,9 @@ fn open(config: Config, path: &Path) -> Result<(App, Listeners, SocketAddrV4), F
         listen_v4,
         listen_v6,
         ports: config.ports.clone(),
+        endpoints: vec![],
         scope: config.steer,
+        quic: config.quic,
         fail: config.fail,
         known_hosts: app::known_hosts(&app::catalog(&config)?),
     };
