@@ -103,7 +103,6 @@ pub enum Via {
     Nftables,
 }
 choice!(Via { "auto" => Auto, "ebpf" => Ebpf, "nftables" => Nftables });
-
 /// Which UDP the kernel refuses, so that QUIC falls back to TCP, where it is seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

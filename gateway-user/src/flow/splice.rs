@@ -39,8 +39,8 @@ pub struct Passed {
     pub down: u64,
 }
 
-/// Connects to `address`, from `namespace`, within `limit` and lets the kernel move bytes until both sides have ended. A reset by either
-/// side is passed on to the other, and what passed until then is returned.
+/// Connects to `address`, from `namespace`, within `limit` and lets the kernel move bytes until both sides have ended.
+/// A reset by either side is passed on to the other, and what passed until then is returned.
 ///
 /// # Errors
 /// When the address cannot be connected.
