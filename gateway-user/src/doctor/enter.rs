@@ -5,14 +5,15 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Seek, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use tokio::io::AsyncReadExt;
 use tokio::process::{Child, Command};
 
 use super::process::{NAMESPACES, Place, Process};
@@ -94,14 +95,7 @@ impl Entry {
             |source| EnterError::Start { program: errand.program.to_string_lossy().into_owned(), source };
         let mut child = self.spawn(errand).map_err(failed)?;
         let work = async {
-            let (input, out, error) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-            let write = async {
-                if let Some(mut input) = input {
-                    // It may end without reading; its answer tells.
-                    let _ = input.write_all(errand.input.as_bytes()).await;
-                }
-            };
-            let (out, error, ()) = tokio::join!(text(out), text(error), write);
+            let (out, error) = tokio::join!(text(child.stdout.take()), text(child.stderr.take()));
             let status = child.wait().await?;
             Ok(Said { success: status.success(), out, error })
         };
@@ -119,7 +113,7 @@ impl Entry {
         let mut command = Command::new(&errand.program);
         command.args(&errand.arguments).env_clear();
         command.envs(errand.environment.iter().map(|(name, value)| (name, value)));
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdin(input(errand.input)?).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.kill_on_drop(true).process_group(0);
         let join = self.process.as_ref().map(|(process, flags)| (process.as_raw_fd(), *flags));
         let root = self.root.as_ref().map(AsRawFd::as_raw_fd);
@@ -139,6 +133,17 @@ impl Entry {
         }
         command.spawn()
     }
+}
+
+/// A file in memory: Java reads its source by seeking, which a pipe does not allow.
+fn input(text: &str) -> io::Result<Stdio> {
+    if text.is_empty() {
+        return Ok(Stdio::null());
+    }
+    let mut file = File::from(memfd_create(c"input", MFdFlags::MFD_CLOEXEC)?);
+    file.write_all(text.as_bytes())?;
+    file.rewind()?;
+    Ok(file.into())
 }
 
 async fn text(stream: Option<impl tokio::io::AsyncRead + Unpin>) -> String {
@@ -253,6 +258,113 @@ impl Errand {
             arguments: arguments.iter().map(OsString::from).collect(),
             environment: environment.to_vec(),
             input: "",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A process in namespaces of its own, as another user; ended when the test ends.
+    struct Stranger(std::process::Child, u32);
+
+    impl Stranger {
+        /// Starts one and waits until it sleeps.
+        fn start() -> Stranger {
+            let script = "setpriv --reuid 12345 --regid 12345 --clear-groups sleep 600";
+            let mut command = std::process::Command::new("unshare");
+            command.args([
+                "--net",
+                "--mount",
+                "--pid",
+                "--fork",
+                "--mount-proc",
+                "--kill-child",
+                "sh",
+                "-c",
+                script,
+            ]);
+            let child = command.spawn().expect("unshare can be run");
+            let end = std::time::Instant::now() + PATIENCE;
+            let sleeps = |pid: &u32| {
+                let process = Process::read(*pid).ok().flatten();
+                process.is_some_and(|process| process.program_name() == "sleep" && process.place.uid == 12345)
+            };
+            loop {
+                let pids = std::fs::read_dir("/proc").expect("/proc").flatten();
+                let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+                let below = pids.filter(|pid| is_below(*pid, child.id()));
+                if let Some(pid) = below.into_iter().find(sleeps) {
+                    return Stranger(child, pid);
+                }
+                assert!(std::time::Instant::now() < end, "the process did not start");
+                std::thread::yield_now();
+            }
+        }
+    }
+
+    impl Drop for Stranger {
+        fn drop(&mut self) {
+            // The innermost first: the others then end by themselves.
+            let pid = nix::unistd::Pid::from_raw(self.1.cast_signed());
+            let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
+            let _ = self.0.wait();
+        }
+    }
+
+    fn is_below(mut pid: u32, above: u32) -> bool {
+        while pid > 1 {
+            if pid == above {
+                return true;
+            }
+            let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+            let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"));
+            pid = parent.and_then(|parent| parent.trim().parse().ok()).unwrap_or(0);
+        }
+        false
+    }
+
+    #[tokio::test]
+    async fn a_program_runs_as_the_process_would_and_with_no_right_more() {
+        if !nix::unistd::geteuid().is_root() {
+            assert!(std::env::var_os("CI").is_none(), "CI runs the tests as root");
+            return;
+        }
+        let stranger = Stranger::start();
+        let process = Process::read(stranger.1).unwrap().unwrap();
+        let entry = Entry::to(&process, &Place::here().unwrap()).unwrap();
+        let script = "id -u; id -G; grep -E 'Cap(Eff|Prm|Bnd|Amb)|NoNewPrivs' /proc/self/status; \
+                      for kind in mnt net pid ipc uts; do readlink /proc/self/ns/$kind; done; cat";
+        let path = [("PATH".into(), "/usr/bin:/bin".into())];
+        let errand = Errand { input: "what it reads", ..Errand::new("sh", &["-c", script], &path) };
+        let said = entry.run(&errand).await.unwrap();
+        assert!(said.success, "{said:?}");
+        let lines: Vec<&str> = said.out.lines().collect();
+        assert_eq!((lines[0], lines[1]), ("12345", "12345"), "{said:?}");
+        for line in &lines[2..7] {
+            let none = line.ends_with("\t0000000000000000") || *line == "NoNewPrivs:\t1";
+            assert!(none, "{line} in {said:?}");
+        }
+        for (line, inode) in lines[7..12].iter().zip(process.place.namespaces) {
+            assert!(line.contains(&format!("[{inode}]")), "{line} is not {inode}");
+        }
+        assert_eq!(lines[12], "what it reads");
+        let missing = entry.run(&Errand::new("/no/such/program", &[], &[])).await.unwrap_err();
+        assert!(missing.to_string().contains("/no/such/program"), "{missing}");
+        drop(stranger);
+        let gone = Entry::to(&process, &Place::here().unwrap()).err().expect("refused");
+        assert!(matches!(gone, EnterError::Gone), "{gone}");
+    }
+
+    #[test]
+    fn without_rights_it_says_so() {
+        let own = Process::read(std::process::id()).unwrap().unwrap();
+        let nobody = Place { uid: 65_534, ..Place::here().unwrap() };
+        let refused = Entry::to(&own, &nobody).err().map(|error| error.to_string());
+        match own.place.uid {
+            65_534 => assert_eq!(refused, None),
+            _ => assert!(refused.unwrap().contains("root")),
         }
     }
 }

@@ -191,7 +191,11 @@ impl Examiner {
         let mut environment = probe::environment(&process.environment);
         environment.retain(|(name, _)| !changes.iter().any(|(changed, _)| name == changed));
         environment.extend(changes.iter().map(|(name, value)| (OsString::from(name), value.clone())));
-        launch.shake(&entry, &self.host, listener.port, &environment).await
+        let outcomes = launch.shake(&entry, &self.host, listener.port, &environment).await?;
+        match outcomes.first().filter(|_| !listener.reached()) {
+            Some(outcome) => Err(format!("it did not reach 127.0.0.1 in its namespace: {}", outcome.error)),
+            None => Ok(outcomes),
+        }
     }
 
     async fn by_handshake(&self, group: &Group, launch: &Launch, root: &Root, outcome: Outcome) -> Finding {

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use nix::sched::{CloneFlags, setns};
@@ -26,6 +27,7 @@ const REPLY: &[u8] =
 /// The server; it ends when this is dropped.
 pub(super) struct Listener {
     pub port: u16,
+    reached: Arc<AtomicBool>,
     task: JoinHandle<()>,
 }
 
@@ -43,7 +45,14 @@ impl Listener {
         let listener = TcpListener::from_std(socket)?;
         let port = listener.local_addr()?.port();
         let acceptor = TlsAcceptor::from(config);
-        Ok(Listener { port, task: tokio::spawn(serve(listener, acceptor)) })
+        let reached = Arc::new(AtomicBool::new(false));
+        let task = tokio::spawn(serve(listener, acceptor, Arc::clone(&reached)));
+        Ok(Listener { port, reached, task })
+    }
+
+    /// Whether anybody came; if not, an outcome says nothing about trust.
+    pub fn reached(&self) -> bool {
+        self.reached.load(Ordering::Relaxed)
     }
 }
 
@@ -68,10 +77,11 @@ fn bind_inside(namespace: &File) -> io::Result<std::net::TcpListener> {
     })
 }
 
-async fn serve(listener: TcpListener, acceptor: TlsAcceptor) {
+async fn serve(listener: TcpListener, acceptor: TlsAcceptor, reached: Arc<AtomicBool>) {
     let permits = Arc::new(Semaphore::new(AT_ONCE));
     while let Ok(permit) = Arc::clone(&permits).acquire_owned().await {
         let Ok((stream, _)) = listener.accept().await else { continue };
+        reached.store(true, Ordering::Relaxed);
         let acceptor = acceptor.clone();
         tokio::spawn(async move {
             // What the client makes of it is what counts; it tells so itself.

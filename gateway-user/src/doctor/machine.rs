@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 
 use crate::capture::preflight;
-use crate::tls::system::SystemStore;
+use crate::tls::system::{self, SystemStore};
 use crate::tls::{Authority, Trust};
 
 /// A CA that ends sooner than this is worth a word.
@@ -147,11 +147,9 @@ fn bundle(trust: &Trust) -> Check {
     let path = trust.bundle();
     let name = "trust bundle";
     let init = Some("gateway trust init");
-    let Ok(text) = std::fs::read_to_string(&path) else {
-        return Check::new(name, State::Wrong, format!("{} cannot be read", path.display()), init);
-    };
-    if !text.contains(trust.export().trim()) {
-        return Check::new(name, State::Wrong, format!("{} is from before a renewal", path.display()), init);
+    if !system::file(&path).contains(&trust.authority().root().der) {
+        let what = format!("{} is missing, unreadable, or from before a renewal", path.display());
+        return Check::new(name, State::Wrong, what, init);
     }
     let closed = path
         .ancestors()

@@ -50,10 +50,11 @@ impl Root {
     }
 
     /// Opens a file below; `path` is absolute, as the process writes it.
-    fn open(&self, path: &Path, more: OFlag) -> io::Result<File> {
-        // Whatever stands there must not keep us: a pipe would block without O_NONBLOCK.
-        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | more;
-        let how = OpenHow::new().flags(flags).mode(Mode::empty()).resolve(ResolveFlag::RESOLVE_IN_ROOT);
+    fn open(&self, path: &Path, flags: OFlag) -> io::Result<File> {
+        let how = OpenHow::new()
+            .flags(flags | OFlag::O_CLOEXEC)
+            .mode(Mode::empty())
+            .resolve(ResolveFlag::RESOLVE_IN_ROOT);
         Ok(File::from(openat2(self.0.as_fd(), path, how)?))
     }
 
@@ -65,7 +66,8 @@ impl Root {
 
     /// A plain file's content, up to a bound.
     pub fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        let file = self.open(path, OFlag::empty())?;
+        // Whatever stands there must not keep us: opening a pipe would wait for its other end.
+        let file = self.open(path, OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY)?;
         if !file.metadata()?.is_file() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a plain file"));
         }
@@ -136,7 +138,7 @@ impl Root {
     }
 
     fn folder_holds(&self, folder: &Path, root: &CertificateDer<'_>) -> bool {
-        let Ok(open) = self.open(folder, OFlag::O_DIRECTORY) else { return false };
+        let Ok(open) = self.open(folder, OFlag::O_RDONLY | OFlag::O_DIRECTORY) else { return false };
         let Ok(entries) = std::fs::read_dir(format!("/proc/self/fd/{}", open.as_raw_fd())) else {
             return false;
         };

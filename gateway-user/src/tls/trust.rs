@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
+use pem::{EncodeConfig, LineEnding};
 use rustls::pki_types::CertificateDer;
 use serde::Serialize;
 
@@ -100,11 +101,11 @@ impl Trust {
     /// As [`Authority::open`].
     pub fn open(state: &Path) -> Result<Trust, TrustError> {
         let authority = Arc::new(Authority::open(&state.join(AUTHORITY_FOLDER))?);
-        Ok(Trust { authority, state: state.to_owned() })
+        Ok(Trust { authority, state: absolute(state) })
     }
 
     fn published(state: &Path, authority: Authority) -> Result<Trust, TrustError> {
-        let trust = Trust { authority: Arc::new(authority), state: state.to_owned() };
+        let trust = Trust { authority: Arc::new(authority), state: absolute(state) };
         trust.publish()?;
         Ok(trust)
     }
@@ -129,7 +130,10 @@ impl Trust {
         // The app may run as another user than the gateway; what is secret has folders and files of its own.
         files::let_through(&self.state)?;
         let union = self.union(caller);
-        let pem = |root: &CertificateDer<'_>| pem::encode(&pem::Pem::new("CERTIFICATE", root.as_ref()));
+        let lines = EncodeConfig::new().set_line_ending(LineEnding::LF);
+        let pem = |root: &CertificateDer<'_>| {
+            pem::encode_config(&pem::Pem::new("CERTIFICATE", root.as_ref()), lines)
+        };
         let bundle: String = union.iter().map(pem).collect();
         write_changed(&self.public(ROOT_FILE), self.export().as_bytes())?;
         write_changed(&self.public(BUNDLE_FILE), bundle.as_bytes())?;
@@ -242,6 +246,11 @@ fn anchor_name(state: &Path) -> String {
     let digest = digest(&SHA256, state.as_os_str().as_encoded_bytes());
     let short: String = digest.as_ref().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
     format!("gateway-{short}")
+}
+
+/// The path as programs need it that run in other folders.
+fn absolute(state: &Path) -> PathBuf {
+    std::path::absolute(state).unwrap_or_else(|_| state.to_owned())
 }
 
 fn write_changed(path: &Path, content: &[u8]) -> Result<(), FileError> {
