@@ -5,11 +5,13 @@ pub mod diag;
 pub mod listen;
 pub mod preflight;
 mod redirect;
+pub mod rights;
 pub mod socket;
 pub mod steer;
 mod steering;
 
 pub use listen::Listeners;
+pub use preflight::Preflight;
 pub use redirect::{Redirect, RedirectError};
 pub use steer::{Counters, Fail, Steer, SteerError, SteerOptions, SteerScope};
 pub use steering::Steering;

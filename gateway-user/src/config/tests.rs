@@ -87,6 +87,7 @@ upstream_ca: gateway.yaml
 state: state
 fail: open
 steer: known
+via: ebpf
 ports: [443, 8443]
 cut: error
 rules:
