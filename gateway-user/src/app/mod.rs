@@ -19,7 +19,7 @@ pub use secret::digest_key;
 
 use crate::{
     audit::Journal,
-    capture::{Steer, SteerOptions},
+    capture::{SteerOptions, Steering},
     config::{Config, Dictionary, Mode},
     flow::{Remembered, Running, Services},
     identity::Digester,
@@ -74,7 +74,7 @@ impl App {
         };
         let leaves = Leaves::new(Arc::clone(trust.authority()))?;
         let journal = Journal::open(Arc::clone(&store))?;
-        let steer = steer.map(Steer::attach).transpose()?.map(Arc::new);
+        let steer = steer.map(|options| Steering::attach(options, config.via)).transpose()?.map(Arc::new);
         let name = Arc::from(name);
         let services = Services {
             app: Arc::clone(&name),

@@ -1,6 +1,6 @@
 //! Socket options the kernel programs rely on, and the gateway's own connections, which they must not steer.
 
-use super::Steer;
+use super::Steering;
 use std::io;
 use std::mem::{MaybeUninit, size_of};
 use std::net::SocketAddr;
@@ -30,7 +30,7 @@ pub fn namespace(socket: BorrowedFd<'_>) -> io::Result<u64> {
 ///
 /// # Errors
 /// As `connect(2)`, or the exemption could not be stored.
-pub async fn connect(to: SocketAddr, steer: Option<&Steer>) -> io::Result<TcpStream> {
+pub async fn connect(to: SocketAddr, steer: Option<&Steering>) -> io::Result<TcpStream> {
     let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.set_nodelay(true)?;
     if let Some(steer) = steer {

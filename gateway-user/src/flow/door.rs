@@ -1,6 +1,6 @@
 //! The doors: steered connections, and the proxy's port, which answers requests and CONNECT alike.
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc};
+use std::{convert::Infallible, net::SocketAddr, os::fd::AsFd, sync::Arc};
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, Uri};
@@ -13,6 +13,7 @@ use super::{
     exchange,
     flow::Flow,
     path::{self, Accepted, Destination, Origin},
+    prefixed::Prefixed,
     refusal::Stop,
     serve,
     services::Services,
@@ -72,7 +73,7 @@ impl Upstream {
 
 /// Carries a steered connection; one the kernel knows nothing about is closed.
 pub async fn steered(services: Arc<Services>, stream: TcpStream, peer: SocketAddr, app: Arc<str>) {
-    let captured = services.steer.as_ref().and_then(|steer| steer.captured(peer));
+    let captured = services.steer.as_ref().and_then(|steer| steer.captured(stream.as_fd(), peer));
     let Some(captured) = captured else {
         services.counters.connections_refused.one();
         tracing::warn!(%peer, "a connection that was not steered reached the transparent door and was closed");
@@ -88,7 +89,7 @@ pub async fn steered(services: Arc<Services>, stream: TcpStream, peer: SocketAdd
             port: captured.original.port(),
         },
     };
-    path::carry(services, Accepted { stream, origin }).await;
+    path::carry(services, Accepted { stream: Prefixed::new(Bytes::new(), stream), origin }).await;
 }
 
 /// Serves one connection of the proxy's port.
@@ -162,8 +163,11 @@ fn connect(site: &Arc<Site>, request: Request<Incoming>) -> Response<ReplyBody> 
     tokio::spawn(async move {
         // A client that goes away before its tunnel stands asked for nothing.
         let Ok(stream) = hyper::upgrade::on(request).await else { return };
-        let accepted = Accepted { stream: TokioIo::new(stream), origin: origin(Door::Forward, destination) };
-        path::carry(services, accepted).await;
+        let parts = stream
+            .downcast::<TokioIo<TcpStream>>()
+            .expect("this listener serves its TCP streams as they are");
+        let stream = Prefixed::new(parts.read_buf, parts.io.into_inner());
+        path::carry(services, Accepted { stream, origin: origin(Door::Forward, destination) }).await;
     });
     Response::new(ReplyBody::whole(Bytes::new()))
 }

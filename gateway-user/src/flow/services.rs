@@ -9,7 +9,7 @@ use std::{
 use super::{remembered::Remembered, running::Running};
 use crate::{
     audit::Journal,
-    capture::Steer,
+    capture::Steering,
     config::Config,
     identity::Digester,
     inspect::Engine,
@@ -42,7 +42,7 @@ pub struct Services {
     /// Upstream connections.
     pub pool: Pool,
     /// The kernel side, at the transparent door.
-    pub steer: Option<Arc<Steer>>,
+    pub steer: Option<Arc<Steering>>,
     /// Everything counted.
     pub counters: Arc<Counters>,
     /// The flows that run.

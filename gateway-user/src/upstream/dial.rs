@@ -13,7 +13,7 @@ use tokio_rustls::TlsConnector;
 
 use super::{Alpn, SendBody, Target, pool::Sender};
 use crate::{
-    capture::{Steer, socket},
+    capture::{Steering, socket},
     tls::verify::{Offer, Upstreams},
 };
 
@@ -77,7 +77,7 @@ pub enum UpstreamError {
 /// How connections are opened; shared by all targets.
 pub(super) struct Dialer {
     pub tls: Upstreams,
-    pub steer: Option<Arc<Steer>>,
+    pub steer: Option<Arc<Steering>>,
     pub connect: Duration,
 }
 

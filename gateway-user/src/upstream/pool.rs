@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use super::{Alpn, SendBody, Target, UpstreamError, dial::Dialer};
 use crate::{
-    capture::Steer,
+    capture::Steering,
     tls::verify::{Offer, Upstreams},
 };
 
@@ -73,7 +73,7 @@ pub struct Sent {
 
 impl Pool {
     /// A pool that verifies upstreams with `tls` and keeps its sockets out of `steer`'s reach.
-    pub fn new(tls: Upstreams, steer: Option<Arc<Steer>>, limits: PoolLimits) -> Self {
+    pub fn new(tls: Upstreams, steer: Option<Arc<Steering>>, limits: PoolLimits) -> Self {
         let dialer = Dialer { tls, steer, connect: limits.connect };
         Pool { dialer, limits, connections: Mutex::new(HashMap::new()) }
     }
