@@ -59,7 +59,7 @@ impl Document {
             }
         }
         for &(span, _) in reading.logprobs.iter().filter(|(_, choice)| changed.contains(choice)) {
-            document.edits.push(Edit { span, text: "null".to_owned() });
+            document.edits.push(Edit::empty(body, span));
         }
         document.reading = reading;
         document
