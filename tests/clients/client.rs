@@ -73,8 +73,10 @@ impl Scene {
     /// Call it inside a world.
     pub async fn new() -> Scene {
         let everywhere = |port| (Ipv4Addr::UNSPECIFIED, port).into();
-        let options =
+        let mut options =
             ProviderOptions { https: everywhere(443), http: everywhere(80), ..ProviderOptions::default() };
+        let more = ["generativelanguage.googleapis.com", "chatgpt.com", "ab.chatgpt.com"];
+        options.names.extend(more.map(String::from));
         let provider = provider_with(options).await;
         Scene { state: State::new(&provider), provider }
     }
@@ -83,7 +85,8 @@ impl Scene {
     pub fn command(&self, arguments: &[&str], words: &[String]) -> Command {
         static RUNS: AtomicU32 = AtomicU32::new(0);
         let cgroup = format!("gateway-test-{}-{}", std::process::id(), RUNS.fetch_add(1, Relaxed));
-        let mut command = self.state.command(&[&["run", "--cgroup", &cgroup][..], arguments, &["--"]].concat());
+        let mut command =
+            self.state.command(&[&["run", "--cgroup", &cgroup][..], arguments, &["--"]].concat());
         command.args(words);
         command
     }

@@ -27,6 +27,7 @@ const TURNS: &str = "{turn}";
 
 const OPENAI: &str = "api.openai.com";
 const ANTHROPIC: &str = "api.anthropic.com";
+const GOOGLE: &str = "generativelanguage.googleapis.com";
 const CHAT: &str = "/chat/completions";
 const OPENAI_KEY: (&str, &str) = ("OPENAI_API_KEY", "simulated");
 
@@ -34,11 +35,50 @@ const OPENAI_KEY: (&str, &str) = ("OPENAI_API_KEY", "simulated");
 const SHORT: &str = "0.0002";
 
 pub const CLAUDE_CODE: Program = Program {
-    words: &["node", "{installed}/agents/node_modules/@anthropic-ai/claude-code/cli-wrapper.cjs", "-p", PROMPT],
-    environment: &[("ANTHROPIC_API_KEY", "simulated")],
+    words: &[
+        "node",
+        "{installed}/agents/node_modules/@anthropic-ai/claude-code/cli-wrapper.cjs",
+        "-p",
+        PROMPT,
+    ],
+    environment: &[("ANTHROPIC_API_KEY", "simulated"), ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1")],
     host: ANTHROPIC,
     path: "/v1/messages",
     cut_at: "0.2",
+};
+pub const CODEX: Program = Program {
+    words: &[
+        "node",
+        "{installed}/agents/node_modules/@openai/codex/bin/codex.js",
+        "exec",
+        "--skip-git-repo-check",
+        PROMPT,
+    ],
+    environment: &[("CODEX_API_KEY", "simulated")],
+    host: OPENAI,
+    path: "/v1/responses",
+    cut_at: "0.2",
+};
+pub const GEMINI_CLI: Program = Program {
+    words: &[
+        "node",
+        "{installed}/agents/node_modules/@google/gemini-cli/bundle/gemini.js",
+        "-m",
+        "gemini-2.5-flash",
+        "-p",
+        PROMPT,
+    ],
+    environment: &[("GEMINI_API_KEY", "simulated"), ("GEMINI_CLI_TRUST_WORKSPACE", "true")],
+    host: GOOGLE,
+    path: ":streamGenerateContent",
+    cut_at: "0.2",
+};
+pub const GENAI: Program = Program {
+    words: &["{installed}/python/bin/python", "{turn}/genai_turn.py", PROMPT],
+    environment: &[("GEMINI_API_KEY", "simulated")],
+    host: GOOGLE,
+    path: ":streamGenerateContent",
+    cut_at: "0.001",
 };
 pub const AIDER: Program = Program {
     words: &[

@@ -40,7 +40,7 @@ pub fn refusal(program: &'static Program) {
         let turn = Turn::run(scene, program, &with_key(""), &["--config", &config, "--budget", "10"]).await;
         assert!(turn.all().contains("gateway:"), "the reason is not shown: {turn}");
         assert!(turn.asked().is_empty(), "{turn}");
-        let records = turn.inferences().await;
+        let records = turn.inferences();
         assert_eq!(records.len(), 1, "refused once, not asked again: {records:#?}");
         assert_eq!(records[0]["verdict"].as_str(), Some("blocked"), "{records:#?}");
         assert_eq!(records[0]["status"].as_u64(), Some(400), "{records:#?}");
@@ -58,7 +58,7 @@ pub fn cut(program: &'static Program) {
         assert_eq!(turn.asked().len(), 1, "{turn}");
         let cancelled = |all: &[Received]| all.iter().any(|one| one.outcome == Outcome::Cancelled);
         turn.scene.provider.until(PATIENCE, cancelled).await.expect("upstream is cancelled");
-        let records = turn.inferences().await;
+        let records = turn.inferences();
         assert_eq!(records.len(), 1, "cut once, not asked again: {records:#?}");
         assert_eq!(records[0]["verdict"].as_str(), Some("cut"), "{records:#?}");
     });
@@ -81,6 +81,7 @@ struct Turn {
     status: ExitStatus,
     out: String,
     said: String,
+    records: Vec<Value>,
 }
 
 impl Turn {
@@ -93,8 +94,9 @@ impl Turn {
         let done = tokio::time::timeout(PATIENCE * 2, command.output()).await;
         let done = done.expect("the program ends by itself").expect("the gateway can be run");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let turn =
-            Turn { scene, program, status: done.status, out: text(&done.stdout), said: text(&done.stderr) };
+        let (out, said) = (text(&done.stdout), text(&done.stderr));
+        let records = scene.state.records().await;
+        let turn = Turn { scene, program, status: done.status, out, said, records };
         assert!(!turn.said.contains("panicked at"), "{turn}");
         turn
     }
@@ -115,13 +117,12 @@ impl Turn {
     }
 
     /// The records of its inference requests.
-    async fn inferences(&self) -> Vec<Value> {
-        let mut records = self.scene.state.records().await;
-        records.retain(|record| {
+    fn inferences(&self) -> Vec<&Value> {
+        let ours = |record: &&Value| {
             let path = record["path"].as_str().unwrap_or("");
             record["method"] == "POST" && path.ends_with(self.program.path)
-        });
-        records
+        };
+        self.records.iter().filter(ours).collect()
     }
 }
 
@@ -131,6 +132,12 @@ impl fmt::Display for Turn {
         writeln!(to, "it ended with {}", self.status)?;
         writeln!(to, "---- standard output ----\n{}", self.out)?;
         writeln!(to, "---- standard error ----\n{}", self.said)?;
+        writeln!(to, "---- recorded ----")?;
+        for record in &self.records {
+            let [host, method, path, verdict, reason] = ["host", "method", "path", "verdict", "reason"]
+                .map(|key| record[key].as_str().unwrap_or("-"));
+            writeln!(to, "{method} {host}{path}: {} {verdict}, {reason}", record["status"])?;
+        }
         writeln!(to, "---- the provider got ----")?;
         for one in self.scene.provider.received() {
             writeln!(to, "{} {}{} → {}, {:?}", one.method, one.authority, one.path, one.status, one.outcome)?;

@@ -4,5 +4,6 @@ import sys
 
 from google import genai
 
-for chunk in genai.Client().models.generate_content_stream(model="gemini-2.5-flash", contents=sys.argv[1]):
+client = genai.Client()
+for chunk in client.models.generate_content_stream(model="gemini-2.5-flash", contents=sys.argv[1]):
     print(chunk.text or "", end="", flush=True)
