@@ -12,7 +12,7 @@ use super::{
 use crate::capture::Steer;
 
 /// Prints the status.
-pub fn status(common: &Common) -> Outcome {
+pub fn status(common: &Common, _coverage: bool) -> Outcome {
     let attached: Vec<String> = Steer::attached().iter().map(|path| path.display().to_string()).collect();
     let status = ask(common, "/status", &[])?.unwrap_or_default();
     if common.json {

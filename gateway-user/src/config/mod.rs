@@ -9,6 +9,7 @@ mod read;
 mod suggest;
 mod values;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -19,9 +20,10 @@ pub use explain::Explained;
 pub use layers::{Layers, Overrides};
 pub use problem::{Origin, Problem};
 pub use values::{
-    Action, Cut, Dictionary, Fail, Limits, Mode, RuleActions, Rules, SteerScope, UnknownModel, dollars,
-    nano_dollars,
+    Action, Cut, Dictionary, Fail, Limits, Mode, Plain, ReportingPaths, RuleActions, Rules, SteerScope,
+    Treatment, UnknownModel, Untrusting, dollars, nano_dollars,
 };
+pub use suggest::did_you_mean;
 
 /// The exit code for a command line or configuration that cannot be used (`EX_USAGE` of sysexits.h).
 pub const EXIT_USAGE: u8 = 64;
@@ -47,6 +49,14 @@ pub struct Config {
     pub steer: SteerScope,
     /// The TCP ports that are steered.
     pub ports: Vec<u16>,
+    /// What becomes of single LLM hosts: by name, or by `*.` and a name for all below it; the longest match wins.
+    pub hosts: BTreeMap<String, Treatment>,
+    /// What becomes of plain HTTP to LLM hosts on other machines.
+    pub plain: Plain,
+    /// What becomes of the paths on which programs report about themselves.
+    pub telemetry: ReportingPaths,
+    /// What becomes of programs that refuse our certificates.
+    pub untrusted: Untrusting,
     /// How a reply ends that is cut in mid-stream.
     pub cut: Cut,
     /// What is looked for, and what is done about it.
@@ -61,6 +71,8 @@ pub struct Config {
     pub limits: Limits,
     /// Threads of the data plane.
     pub workers: usize,
+    /// Where metrics are served besides the control socket; always a loopback address.
+    pub metrics: Option<SocketAddr>,
     origins: Vec<Origin>,
 }
 
@@ -88,6 +100,10 @@ impl Config {
             fail: Fail::Closed,
             steer: SteerScope::Tls,
             ports: vec![443],
+            hosts: BTreeMap::new(),
+            plain: Plain::Refuse,
+            telemetry: ReportingPaths::Pass,
+            untrusted: Untrusting::Refuse,
             cut: Cut::Text,
             rules: Rules::default(),
             providers: vec![],
@@ -95,6 +111,7 @@ impl Config {
             unknown_model: UnknownModel::Highest,
             limits: defaults,
             workers: std::thread::available_parallelism().map_or(1, usize::from),
+            metrics: None,
             origins: vec![Origin::BuiltIn; keys::KEYS.len()],
         }
     }

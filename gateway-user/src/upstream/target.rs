@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
+use super::Via;
 use crate::tls::verify::{H2, HTTP1};
 
 /// The HTTP version spoken on a connection, as negotiated by ALPN (RFC 7301).
@@ -37,6 +38,9 @@ pub struct Target {
     pub port: u16,
     /// The address the app itself chose; without one the name is resolved.
     pub address: Option<SocketAddr>,
-    /// Whether the connection is TLS. Plain only where the operator configured an `http://` upstream.
+    /// Whether the connection is TLS. Plain only where the operator configured an `http://` upstream, or the app itself
+    /// spoke plain HTTP.
     pub tls: bool,
+    /// The proxy the app itself goes through, in place of `address`.
+    pub via: Option<Arc<Via>>,
 }
