@@ -20,8 +20,8 @@ pub use explain::Explained;
 pub use layers::{Layers, Overrides};
 pub use problem::{Origin, Problem};
 pub use values::{
-    Action, Cut, Dictionary, Fail, Limits, Mode, Plain, ReportingPaths, RuleActions, Rules, SteerScope,
-    Treatment, UnknownModel, Untrusting, dollars, nano_dollars,
+    Action, Cut, Dictionary, Fail, Limits, Mode, Plain, Quic, ReportingPaths, RuleActions, Rules, SteerScope,
+    Treatment, UnknownModel, Untrusting, Via, dollars, nano_dollars,
 };
 pub use suggest::did_you_mean;
 
@@ -47,8 +47,12 @@ pub struct Config {
     pub fail: Fail,
     /// Which connections are steered into the gateway.
     pub steer: SteerScope,
+    /// How connections are steered.
+    pub via: Via,
     /// The TCP ports that are steered.
     pub ports: Vec<u16>,
+    /// Which UDP is refused.
+    pub quic: Quic,
     /// What becomes of single LLM hosts: by name, or by `*.` and a name for all below it; the longest match wins.
     pub hosts: BTreeMap<String, Treatment>,
     /// What becomes of plain HTTP to LLM hosts on other machines.
@@ -99,7 +103,9 @@ impl Config {
             state: layers::default_state(|_| None),
             fail: Fail::Closed,
             steer: SteerScope::Tls,
-            ports: vec![443],
+            via: Via::Auto,
+            ports: vec![80, 443],
+            quic: Quic::All,
             hosts: BTreeMap::new(),
             plain: Plain::Refuse,
             telemetry: ReportingPaths::Pass,

@@ -4,11 +4,13 @@ use std::{io, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite},
+    io::{AsyncRead, AsyncReadExt},
+    net::TcpStream,
     time::timeout,
 };
 
 use super::{
+    path::Client,
     plain::{self, Asks, Plain},
     prefixed::Prefixed,
     recorder::Recorder,
@@ -41,25 +43,24 @@ pub enum Opening {
 }
 
 /// A connection that was looked at.
-pub type Looked<S> = (Opening, Prefixed<S>);
+pub type Looked = (Opening, Client);
 
 /// Reads until the opening is known; the stream that comes back replays every byte.
 ///
 /// # Errors
 /// When the client goes away first.
-pub async fn look<S: AsyncRead + AsyncWrite + Unpin>(stream: S, patience: Duration) -> io::Result<Looked<S>> {
-    look_on(stream, BytesMut::with_capacity(2048), patience).await
+pub async fn look(stream: Client, patience: Duration) -> io::Result<Looked> {
+    let (head, stream) = stream.into_parts();
+    let mut read = BytesMut::with_capacity(2048);
+    read.extend_from_slice(&head);
+    look_on(stream, read, patience).await
 }
 
 /// The same where `read` has been read already.
 ///
 /// # Errors
 /// When the client goes away first.
-pub async fn look_on<S: AsyncRead + AsyncWrite + Unpin>(
-    mut stream: S,
-    mut read: BytesMut,
-    patience: Duration,
-) -> io::Result<Looked<S>> {
+pub async fn look_on(mut stream: TcpStream, mut read: BytesMut, patience: Duration) -> io::Result<Looked> {
     let opening = loop {
         match opening(&read) {
             Seen::Opening(opening) => break opening,
@@ -135,8 +136,8 @@ fn unfinished(read: &[u8], why: &'static str) -> Opening {
 
 /// The host in the first request of an HTTP/2 client, which sends it without waiting for the server (RFC 9113 §3.4);
 /// none when it does wait. The library reads it, and its answers go nowhere.
-async fn http2_host<S: AsyncRead + Unpin>(
-    stream: &mut S,
+async fn http2_host(
+    stream: &mut TcpStream,
     read: &mut BytesMut,
     patience: Duration,
 ) -> Option<String> {

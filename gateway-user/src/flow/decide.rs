@@ -141,7 +141,7 @@ fn plain(
     let llm = asked.known || tunnelled.is_some();
     match asks {
         // A tunnel inside a tunnel that was followed already.
-        Asks::Tunnel { host, .. } if asked.destination.via.is_some() => {
+        Asks::Tunnel { host, .. } if asked.destination.tunnel.is_some() => {
             policy.blind(Some(host), true, "a tunnel inside a tunnel hides where it goes")
         }
         Asks::Tunnel { host, port, head } => Decision::Follow { host, port, head },

@@ -35,7 +35,7 @@ fn hosts() -> BTreeMap<String, Treatment> {
 
 fn decided(mode: Mode, tunnel: Option<&str>, opening: &Opening, known: bool, engine: bool) -> String {
     let catalog = Catalog::builtin();
-    let destination = Destination { name: tunnel.map(str::to_owned), address: None, port: 443, via: None };
+    let destination = Destination { name: tunnel.map(str::to_owned), address: None, port: 443, tunnel: None };
     let engine = engine.then(|| catalog.host("compatible.invalid").unwrap());
     let asked = Asked { destination: &destination, known, engine };
     let hosts = hosts();

@@ -12,21 +12,20 @@ use tokio::{
 use super::{
     coverage::Fate,
     flow::Flow,
-    path::{self, Destination, Origin, Stream},
-    prefixed::Prefixed,
+    path::{self, Client, Destination, Origin},
     reach,
     services::Services,
 };
 use crate::{
     audit::Verdict,
-    upstream::{Answer, Via},
+    upstream::{Answer, Tunnel},
 };
 
 /// Most bytes of what a proxy says when it refuses a tunnel.
 const MOST_REFUSAL: u64 = 64 * 1024;
 
 /// What a CONNECT asks for.
-pub struct Tunnel {
+pub struct Wanted {
     /// Name or address.
     pub host: String,
     /// TCP port.
@@ -37,20 +36,20 @@ pub struct Tunnel {
 
 /// Asks the proxy for the tunnel in the app's own words, gives the app its answer, and looks at what follows. Where
 /// the proxy refuses, the connection ends behind its answer, so that nothing is asked on it unseen.
-pub async fn follow<S: Stream + 'static>(
+pub async fn follow(
     services: Arc<Services>,
     origin: Origin,
-    tunnel: Tunnel,
-    mut client: Prefixed<S>,
+    wanted: Wanted,
+    mut client: Client,
 ) {
-    let head = client.consume(tunnel.head);
+    let head = client.consume(wanted.head);
     let failed = |error: io::Error| {
-        services.row(&origin, Some(&tunnel.host), Fate::Failed).connection();
+        services.row(&origin, Some(&wanted.host), Fate::Failed).connection();
         let why = format!("the proxy that was asked for a tunnel failed: {error}");
-        Flow::connection(&services, &origin, Some(tunnel.host.clone())).end(Verdict::Failed, Some(&why));
+        Flow::connection(&services, &origin, Some(wanted.host.clone())).end(Verdict::Failed, Some(&why));
     };
     let limit = services.config.limits.upstream_connect;
-    let mut server = match reach::reach(&services, &origin.destination).await {
+    let mut server = match reach::reach(&services, &origin).await {
         Ok(server) => server,
         Err(error) => return failed(error),
     };
@@ -58,19 +57,19 @@ pub async fn follow<S: Stream + 'static>(
         Ok(address) => address,
         Err(error) => return failed(error),
     };
-    let via = Arc::new(Via { address, head });
-    let answer = match timeout(limit, via.ask(&mut server)).await {
+    let tunnel = Arc::new(Tunnel { proxy: address, head });
+    let answer = match timeout(limit, tunnel.ask(&mut server)).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(error)) => return failed(error),
         Err(_) => return failed(io::ErrorKind::TimedOut.into()),
     };
     if !answer.is_open() {
-        let row = services.row(&origin, Some(&tunnel.host), Fate::Relayed);
+        let row = services.row(&origin, Some(&wanted.host), Fate::Relayed);
         row.connection();
         let passed = refuse(&mut client, server, &answer).await;
-        row.bytes(via.head.len() as u64, passed);
-        let mut flow = Flow::connection(&services, &origin, Some(tunnel.host));
-        flow.bytes(via.head.len() as u64, passed);
+        row.bytes(tunnel.head.len() as u64, passed);
+        let mut flow = Flow::connection(&services, &origin, Some(wanted.host));
+        flow.bytes(tunnel.head.len() as u64, passed);
         let why = format!("the proxy that was asked for a tunnel answered {}", answer.status);
         return flow.end(Verdict::Relayed, Some(&why));
     }
@@ -78,31 +77,31 @@ pub async fn follow<S: Stream + 'static>(
     if let Err(error) = client.write_all(&answer.bytes).await {
         return failed(error);
     }
-    let destination = within(&tunnel, via);
-    inside(services, Origin { destination, ..origin }, Box::new(client), server).await;
+    let destination = within(&wanted, tunnel);
+    inside(services, Origin { destination, ..origin }, client, server).await;
 }
 
 /// Where a tunnel leads.
-fn within(tunnel: &Tunnel, via: Arc<Via>) -> Destination {
-    let (port, via) = (tunnel.port, Some(via));
-    match tunnel.host.parse() {
-        Ok(ip) => Destination { name: None, address: Some(SocketAddr::new(ip, port)), port, via },
-        Err(_) => Destination { name: Some(tunnel.host.clone()), address: None, port, via },
+fn within(wanted: &Wanted, tunnel: Arc<Tunnel>) -> Destination {
+    let (port, tunnel) = (wanted.port, Some(tunnel));
+    match wanted.host.parse() {
+        Ok(ip) => Destination { name: None, address: Some(SocketAddr::new(ip, port)), port, tunnel },
+        Err(_) => Destination { name: Some(wanted.host.clone()), address: None, port, tunnel },
     }
 }
 
-/// The path once more, with the kind of stream forgotten: without that its type would contain itself.
+/// The path once more, in a box, because a future cannot contain itself.
 fn inside(
     services: Arc<Services>,
     origin: Origin,
-    client: Box<dyn Stream>,
+    client: Client,
     server: TcpStream,
 ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
     Box::pin(path::look(services, origin, client, Some(server)))
 }
 
 /// Gives the app the proxy's refusal as it came, to its end or until it pauses; counts its bytes.
-async fn refuse<S: Stream>(client: &mut S, server: TcpStream, answer: &Answer) -> u64 {
+async fn refuse(client: &mut Client, server: TcpStream, answer: &Answer) -> u64 {
     let length = content_length(&answer.bytes[..answer.head]).unwrap_or(0);
     let come = (answer.bytes.len() - answer.head) as u64;
     let missing = length.saturating_sub(come).min(MOST_REFUSAL);

@@ -13,10 +13,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
-};
+use tokio::net::TcpStream;
 
 use super::{
     arrival::{self, Opening},
@@ -30,13 +27,15 @@ use super::{
     splice, terminate,
 };
 use crate::{
-    audit::Verdict, capture::Door, config::Untrusting, identity::Principal, provider::Host, upstream::Via,
+    audit::Verdict,
+    capture::{Door, Namespace},
+    config::Untrusting, identity::Principal, provider::Host, upstream::Tunnel,
 };
 
 /// A connection as it reached us.
-pub struct Accepted<S> {
-    /// Its bytes.
-    pub stream: S,
+pub struct Accepted {
+    /// Its bytes, with those already read in front.
+    pub stream: Prefixed<TcpStream>,
     /// What is known about it.
     pub origin: Origin,
 }
@@ -50,6 +49,8 @@ pub struct Origin {
     pub door: Door,
     /// Where it wanted to go.
     pub destination: Destination,
+    /// The network namespace it was opened in, from which upstream is connected; `None` is the gateway's own.
+    pub namespace: Option<Arc<Namespace>>,
 }
 
 /// Where a connection wanted to go.
@@ -61,25 +62,24 @@ pub struct Destination {
     pub address: Option<SocketAddr>,
     /// TCP port.
     pub port: u16,
-    /// The proxy the app itself goes through.
-    pub via: Option<Arc<Via>>,
+    /// The tunnel the app itself goes through.
+    pub tunnel: Option<Arc<Tunnel>>,
 }
 
-/// Any stream of bytes to and from a client.
-pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+/// A client's connection, with the bytes already read in front.
+pub(super) type Client = Prefixed<TcpStream>;
 
 /// Carries one connection from its first byte to its end.
-pub async fn carry<S: Stream + 'static>(services: Arc<Services>, accepted: Accepted<S>) {
+pub async fn carry(services: Arc<Services>, accepted: Accepted) {
     let Accepted { stream, origin } = accepted;
     look(services, origin, stream, None).await;
 }
 
 /// Looks at a connection and sends it on its way; `server` is a connection to its destination that is open already.
-pub(super) async fn look<S: Stream + 'static>(
+pub(super) async fn look(
     services: Arc<Services>,
     origin: Origin,
-    stream: S,
+    stream: Client,
     server: Option<TcpStream>,
 ) {
     // A client that leaves before it said anything asked for nothing.
@@ -87,8 +87,7 @@ pub(super) async fn look<S: Stream + 'static>(
     if !matches!(opening, Opening::Silent) {
         return go(services, origin, opening, stream, server).await;
     }
-    let (_, stream) = stream.into_parts();
-    match reach::who_speaks_first(&services, &origin.destination, stream, server).await {
+    match reach::who_speaks_first(&services, &origin, stream, server).await {
         Ok(Some(spoke)) => go(services, origin, spoke.opening, spoke.client, Some(spoke.server)).await,
         Ok(None) => {}
         Err(error) => {
@@ -98,11 +97,11 @@ pub(super) async fn look<S: Stream + 'static>(
     }
 }
 
-async fn go<S: Stream + 'static>(
+async fn go(
     services: Arc<Services>,
     origin: Origin,
     opening: Opening,
-    stream: Prefixed<S>,
+    stream: Client,
     server: Option<TcpStream>,
 ) {
     let destination = &origin.destination;
@@ -122,7 +121,7 @@ async fn go<S: Stream + 'static>(
             }
         },
         Decision::Follow { host, port, head } => {
-            follow::follow(services, origin, follow::Tunnel { host, port, head }, stream).await;
+            follow::follow(services, origin, follow::Wanted { host, port, head }, stream).await;
         }
         Decision::Refuse { name, reason } => {
             services.counters.connections_refused.one();
@@ -147,12 +146,12 @@ fn distrust(services: &Services, origin: &Origin, name: &str, inside: &Inside) -
     })
 }
 
-async fn relay<S: Stream>(
+async fn relay(
     services: &Arc<Services>,
     origin: &Origin,
     name: Option<String>,
     uninspected: Option<&str>,
-    mut stream: S,
+    stream: Client,
     server: Option<TcpStream>,
 ) {
     services.counters.connections_relayed.one();
@@ -161,11 +160,14 @@ async fn relay<S: Stream>(
     let mut flow = Flow::connection(services, origin, name);
     let server = match server {
         Some(server) => Ok(server),
-        None => reach::reach(services, &origin.destination).await,
+        None => reach::reach(services, origin).await,
     };
-    match server {
-        Ok(server) => {
-            let passed = splice::copy(&mut stream, server).await;
+    let passed = match server {
+        Ok(server) => splice::relay(stream, server).await,
+        Err(error) => Err(error),
+    };
+    match passed {
+        Ok(passed) => {
             services.counters.bytes_relayed.add(passed.up + passed.down);
             row.bytes(passed.up, passed.down);
             flow.bytes(passed.up, passed.down);

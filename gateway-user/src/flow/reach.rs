@@ -7,7 +7,7 @@ use tokio::{io::AsyncReadExt, net::TcpStream, time::timeout};
 
 use super::{
     arrival::{self, Opening},
-    path::{Destination, Stream},
+    path::{Client, Origin},
     prefixed::Prefixed,
     services::Services,
 };
@@ -17,10 +17,11 @@ use crate::capture::socket;
 ///
 /// # Errors
 /// When it names none, has no address, or cannot be connected in time.
-pub async fn reach(services: &Services, to: &Destination) -> io::Result<TcpStream> {
+pub async fn reach(services: &Services, origin: &Origin) -> io::Result<TcpStream> {
     let connect = async {
-        let address = match (&to.via, to.address, &to.name) {
-            (Some(via), ..) => via.address,
+        let to = &origin.destination;
+        let address = match (&to.tunnel, to.address, &to.name) {
+            (Some(tunnel), ..) => tunnel.proxy,
             (None, Some(address), _) => address,
             (None, None, Some(name)) => tokio::net::lookup_host((name.as_str(), to.port))
                 .await?
@@ -28,9 +29,9 @@ pub async fn reach(services: &Services, to: &Destination) -> io::Result<TcpStrea
                 .ok_or_else(|| io::Error::other(format!("{name} has no address")))?,
             (None, None, None) => return Err(io::Error::other("the connection names no destination")),
         };
-        let mut stream = socket::connect(address, services.steer.as_deref()).await?;
-        if let Some(via) = &to.via {
-            via.open(&mut stream).await?;
+        let mut stream = socket::connect(address, &services.exempt, origin.namespace.as_deref()).await?;
+        if let Some(tunnel) = &to.tunnel {
+            tunnel.open(&mut stream).await?;
         }
         Ok(stream)
     };
@@ -40,11 +41,11 @@ pub async fn reach(services: &Services, to: &Destination) -> io::Result<TcpStrea
 }
 
 /// A connection on which somebody has spoken.
-pub struct Spoke<S> {
+pub struct Spoke {
     /// What was said: by the client, or [`Opening::ServerFirst`].
     pub opening: Opening,
     /// The client.
-    pub client: Prefixed<S>,
+    pub client: Client,
     /// The server; not a byte of its words was read.
     pub server: TcpStream,
 }
@@ -54,16 +55,17 @@ pub struct Spoke<S> {
 ///
 /// # Errors
 /// When the server cannot be connected, or the client goes away.
-pub async fn who_speaks_first<S: Stream>(
+pub async fn who_speaks_first(
     services: &Services,
-    to: &Destination,
-    mut client: S,
+    origin: &Origin,
+    client: Client,
     server: Option<TcpStream>,
-) -> io::Result<Option<Spoke<S>>> {
+) -> io::Result<Option<Spoke>> {
     let server = match server {
         Some(server) => server,
-        None => reach(services, to).await?,
+        None => reach(services, origin).await?,
     };
+    let (_, mut client) = client.into_parts();
     let mut read = BytesMut::with_capacity(2048);
     let limits = &services.config.limits;
     let client_spoke = tokio::select! {

@@ -2,8 +2,11 @@
 
 use std::{sync::Arc, time::Instant};
 
-use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::timeout,
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::{
     arrival,
@@ -11,7 +14,7 @@ use super::{
     coverage::{Fate, Meter},
     decide::Inside,
     flow::Flow,
-    path::{Destination, Inspected, Origin, Stream},
+    path::{Client, Destination, Inspected, Origin},
     prefixed::Prefixed,
     serve,
     services::Services,
@@ -25,16 +28,17 @@ use crate::{
 };
 
 /// Serves a connection that is to be inspected.
-pub async fn terminate<S: Stream + 'static>(
+pub async fn terminate(
     services: Arc<Services>,
     origin: Origin,
     inspected: Inspected,
     inside: Inside,
-    stream: S,
+    stream: Client,
 ) {
-    let Destination { address, port, via, .. } = origin.destination.clone();
+    let Destination { address, port, tunnel, .. } = origin.destination.clone();
     let tls = matches!(inside, Inside::Tls(_));
-    let target = Target { host: Arc::from(inspected.name.as_str()), port, address, tls, via };
+    let namespace = origin.namespace.clone();
+    let target = Target { host: Arc::from(inspected.name.as_str()), port, address, tls, namespace, tunnel };
     let Inspected { name, host, is_engine } = inspected;
     if !is_engine {
         services.learn(address, &host);
@@ -71,7 +75,7 @@ pub async fn terminate<S: Stream + 'static>(
     }
 }
 
-async fn serve<S: Stream + 'static>(site: Site, stream: S) {
+async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(site: Site, stream: S) {
     site.services.counters.connections_inspected.one();
     let (alpn, site) = (site.alpn, Arc::new(site));
     if let Err(error) = serve::serve(stream, alpn, Arc::clone(&site)).await {
@@ -80,12 +84,12 @@ async fn serve<S: Stream + 'static>(site: Site, stream: S) {
 }
 
 /// Answers the client's hello. What comes back tells the version of HTTP in `site`.
-async fn accept<S: Stream>(
+async fn accept(
     site: &mut Site,
     hello: &Hello,
     meter: &Meter,
-    stream: S,
-) -> Result<Prefixed<tokio_rustls::server::TlsStream<S>>, (Fate, String)> {
+    stream: Counted<Client>,
+) -> Result<Prefixed<TlsStream<Counted<Client>>>, (Fate, String)> {
     let services = Arc::clone(&site.services);
     let name = Arc::clone(&site.target.host);
     let offer = Offer::mirror(hello);

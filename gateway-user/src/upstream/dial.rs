@@ -1,6 +1,6 @@
 //! Opens one verified connection to a target and finds out which HTTP version it speaks.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::pki_types::ServerName;
@@ -13,7 +13,7 @@ use tokio_rustls::TlsConnector;
 
 use super::{Alpn, SendBody, Target, pool::Sender};
 use crate::{
-    capture::{Steer, socket},
+    capture::{Exempt, socket},
     tls::verify::{Offer, Upstreams},
 };
 
@@ -77,7 +77,7 @@ pub enum UpstreamError {
 /// How connections are opened; shared by all targets.
 pub(super) struct Dialer {
     pub tls: Upstreams,
-    pub steer: Option<Arc<Steer>>,
+    pub exempt: Exempt,
     pub connect: Duration,
 }
 
@@ -108,16 +108,16 @@ impl Dialer {
 
     async fn tcp(&self, target: &Target) -> Result<TcpStream, UpstreamError> {
         let mut socket = self.connected(target).await?;
-        if let Some(via) = &target.via {
+        if let Some(tunnel) = &target.tunnel {
             let failed =
-                |error| UpstreamError::Connect { host: target.host.to_string(), address: via.address, error };
-            via.open(&mut socket).await.map_err(failed)?;
+                |error| UpstreamError::Connect { host: target.host.to_string(), address: tunnel.proxy, error };
+            tunnel.open(&mut socket).await.map_err(failed)?;
         }
         Ok(socket)
     }
 
     async fn connected(&self, target: &Target) -> Result<TcpStream, UpstreamError> {
-        let addresses = match target.via.as_ref().map(|via| via.address).or(target.address) {
+        let addresses = match target.tunnel.as_ref().map(|tunnel| tunnel.proxy).or(target.address) {
             Some(address) => vec![address],
             None => tokio::net::lookup_host((&*target.host, target.port))
                 .await
@@ -129,7 +129,7 @@ impl Dialer {
             error: io::Error::new(io::ErrorKind::NotFound, "it has no address"),
         };
         for address in addresses {
-            match socket::connect(address, self.steer.as_deref()).await {
+            match socket::connect(address, &self.exempt, target.namespace.as_deref()).await {
                 Ok(socket) => return Ok(socket),
                 Err(error) => {
                     last = UpstreamError::Connect { host: target.host.to_string(), address, error };

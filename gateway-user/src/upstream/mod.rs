@@ -7,10 +7,10 @@ mod body;
 mod dial;
 mod pool;
 mod target;
-mod via;
+mod tunnel;
 
 pub use body::SendBody;
 pub use dial::UpstreamError;
 pub use pool::{Lease, Pool, PoolLimits, Sent};
 pub use target::{Alpn, Target};
-pub use via::{Answer, Via};
+pub use tunnel::{Answer, Tunnel};

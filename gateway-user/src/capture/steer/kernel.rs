@@ -16,7 +16,8 @@ use std::path::Path;
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/ebpf/gateway.o"));
 
 /// In the order they are attached: what hands over and gives back stands before anything is steered.
-pub(super) const PROGRAMS: [&str; 8] = [
+pub(super) const PROGRAMS: [&str; 9] = [
+    "gw_create",
     "gw_sockops",
     "gw_peername4",
     "gw_peername6",
@@ -34,6 +35,15 @@ pub(super) struct Wire<T>(pub(super) T);
 
 // SAFETY: `Plain` promises that every bit pattern is a value and that there is no implicit padding.
 unsafe impl<T: Plain> aya::Pod for Wire<T> {}
+
+impl<T: Plain> Wire<T> {
+    /// The value these bytes are; none if they are too few.
+    pub(super) fn read(bytes: &[u8]) -> Option<Wire<T>> {
+        let whole = bytes.get(..size_of::<T>())?;
+        // SAFETY: there are enough bytes, and `Plain` promises that all of them are values.
+        Some(Wire(unsafe { whole.as_ptr().cast::<T>().read_unaligned() }))
+    }
+}
 
 /// Tells the programs of this build from those of another.
 pub(super) fn object_id() -> u64 {
@@ -111,6 +121,11 @@ fn attach_one(program: &mut Program, cgroup: &File) -> Result<FdLink, AttachErro
     let mode = CgroupAttachMode::Single;
     Ok(match program {
         Program::CgroupSockAddr(program) => {
+            program.load()?;
+            let id = program.attach(cgroup, mode)?;
+            program.take_link(id)?.try_into()?
+        }
+        Program::CgroupSock(program) => {
             program.load()?;
             let id = program.attach(cgroup, mode)?;
             program.take_link(id)?.try_into()?

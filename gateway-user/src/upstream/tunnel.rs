@@ -13,16 +13,16 @@ const MOST_ANSWER: usize = 64 * 1024;
 
 /// A proxy the app opened a tunnel through, and how it asked. Two apps share a connection only when both are equal.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Via {
+pub struct Tunnel {
     /// The proxy.
-    pub address: SocketAddr,
+    pub proxy: SocketAddr,
     /// The head of the app's CONNECT, byte for byte: it may hold its credentials for the proxy.
     pub head: Bytes,
 }
 
-impl fmt::Debug for Via {
+impl fmt::Debug for Tunnel {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "Via({})", self.address)
+        write!(out, "Tunnel({})", self.proxy)
     }
 }
 
@@ -43,7 +43,7 @@ impl Answer {
     }
 }
 
-impl Via {
+impl Tunnel {
     /// Asks for the tunnel on a connection to the proxy.
     ///
     /// # Errors
@@ -71,7 +71,7 @@ impl Via {
     /// Opens the tunnel; nothing of the target's may have come yet.
     ///
     /// # Errors
-    /// As [`Via::ask`], and when the proxy refuses.
+    /// As [`Tunnel::ask`], and when the proxy refuses.
     pub async fn open(&self, stream: &mut TcpStream) -> io::Result<()> {
         let answer = self.ask(stream).await?;
         match answer.is_open() && answer.head == answer.bytes.len() {
