@@ -1,10 +1,12 @@
 //! The composition root: puts the rooms together from a configuration, and runs them until told to stop.
 
 mod answers;
+mod coverage;
 mod doors;
 mod run;
 mod secret;
 mod serving;
+mod spaces;
 mod steer;
 
 use std::{
@@ -53,6 +55,8 @@ pub struct App {
     pub store: Arc<dyn Store>,
     /// The CA and its bundles.
     pub trust: Trust,
+    /// What enters other network namespaces, at the transparent door.
+    threads: Option<spaces::Threads>,
 }
 
 /// An app to be served: its policy, its name and how its connections are steered.
@@ -102,6 +106,8 @@ impl App {
             exempt,
             key,
         };
+        let is_steered = apps.iter().any(|app| app.steer.is_some());
+        let threads = is_steered.then(spaces::Threads::start).transpose()?;
         let steers = steer::attach(&apps)?;
         let served: Vec<Served> = apps
             .into_iter()
@@ -111,7 +117,7 @@ impl App {
             .collect();
         let services = served.first().map(|first| Arc::clone(&first.services));
         let services = services.context("there is no app to serve")?;
-        Ok(App { services, served, store, trust })
+        Ok(App { services, served, store, trust, threads })
     }
 
     /// Writes everything down and lets go of the store.

@@ -49,7 +49,10 @@ pub fn attach(common: &Common, steer: &SteerArgs, name: &str, create: bool) -> O
     let closed = config.fail == Fail::Closed;
     let stopped = runtime.block_on(async {
         let (app, listeners, address) = open(config, &path)?;
-        let doors = Doors { transparent: vec![Transparent { listeners }], ..Doors::default() };
+        let doors = Doors {
+            transparent: vec![Transparent { listeners, earlier: std::collections::HashMap::new() }],
+            ..Doors::default()
+        };
         let mode = app.services.config.mode;
         let ready =
             || ready(format_args!("attached to {}, listening on {address}, mode {mode}", path.display()));
@@ -201,7 +204,10 @@ fn protected(config: Config, path: &Path, command: &[String]) -> Result<ExitStat
     runtime(&config)?.block_on(async {
         let (app, listeners, _) = open(config, path)?;
         let mut child = spawn(&app, path, command)?;
-        let doors = Doors { transparent: vec![Transparent { listeners }], ..Doors::default() };
+        let doors = Doors {
+            transparent: vec![Transparent { listeners, earlier: std::collections::HashMap::new() }],
+            ..Doors::default()
+        };
         let mut status = None;
         app::run(&app, doors, || (), async { status = Some(child.wait().await) }).await?;
         let status = match status {

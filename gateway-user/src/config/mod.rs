@@ -19,11 +19,11 @@ use http::Uri;
 pub use explain::Explained;
 pub use layers::{Layers, Overrides};
 pub use problem::{Origin, Problem};
+pub use suggest::did_you_mean;
 pub use values::{
     Action, Cut, Dictionary, Fail, Limits, Mode, Plain, Quic, ReportingPaths, RuleActions, Rules, SteerScope,
     Treatment, UnknownModel, Untrusting, Via, dollars, nano_dollars,
 };
-pub use suggest::did_you_mean;
 
 /// The exit code for a command line or configuration that cannot be used (`EX_USAGE` of sysexits.h).
 pub const EXIT_USAGE: u8 = 64;

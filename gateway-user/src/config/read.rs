@@ -124,7 +124,10 @@ pub(super) fn hosts(node: &Node) -> Read<BTreeMap<String, Treatment>> {
         Value::Null => return Ok(BTreeMap::new()),
         Value::Map(entries) => entries,
         other => {
-            return wrong(node, format!("host names with a treatment are expected here, not {}", other.what()));
+            return wrong(
+                node,
+                format!("host names with a treatment are expected here, not {}", other.what()),
+            );
         }
     };
     let read = entries.iter().map(|(origin, host, node)| {

@@ -124,8 +124,7 @@ metrics: '[::1]:9464'
     let file = File::new("every", text);
     let config = Layers::new().file(file.path()).load().unwrap();
     let all = config.explain();
-    let missed: Vec<_> =
-        all.iter().filter(|explained| !explained.origin.contains("gateway.yaml:")).collect();
+    let missed: Vec<_> = all.iter().filter(|one| !one.origin.contains("gateway.yaml:")).collect();
     assert!(missed.is_empty(), "not set by this file: {missed:?}");
     assert_eq!(config.upstream[0].to_string(), "https://api.openai.com/v1");
     assert_eq!((config.upstream_ca.as_deref(), &config.state), (Some(&*file.path()), &file.0.join("state")));

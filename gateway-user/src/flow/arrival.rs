@@ -136,11 +136,7 @@ fn unfinished(read: &[u8], why: &'static str) -> Opening {
 
 /// The host in the first request of an HTTP/2 client, which sends it without waiting for the server (RFC 9113 §3.4);
 /// none when it does wait. The library reads it, and its answers go nowhere.
-async fn http2_host(
-    stream: &mut TcpStream,
-    read: &mut BytesMut,
-    patience: Duration,
-) -> Option<String> {
+async fn http2_host(stream: &mut TcpStream, read: &mut BytesMut, patience: Duration) -> Option<String> {
     let first = async {
         let mut connection = h2::server::Builder::new()
             .max_header_list_size(plain::MOST_HEAD as u32)

@@ -204,12 +204,10 @@ mod tests {
         count("git", "example.org", Fate::Relayed, 500);
         let rows = coverage.rows();
         assert_eq!(
-            rows.iter().map(|row| (&*row.process, row.decision, row.connections, row.bytes_up)).collect::<Vec<_>>(),
-            [
-                ("git", Fate::Relayed, 1, 500),
-                ("curl", Fate::Inspected, 2, 20),
-                ("curl", Fate::Refused, 1, 0)
-            ]
+            rows.iter()
+                .map(|row| (&*row.process, row.decision, row.connections, row.bytes_up))
+                .collect::<Vec<_>>(),
+            [("git", Fate::Relayed, 1, 500), ("curl", Fate::Inspected, 2, 20), ("curl", Fate::Refused, 1, 0)]
         );
         for n in 0..2 * MOST_ROWS {
             count("scanner", &format!("host-{n}.example"), Fate::Relayed, 1);

@@ -168,7 +168,8 @@ fn plain(
 }
 
 /// Why a connection to a known address is relayed: what its name says is all that is seen.
-const SHARED: &str = "another host's name at an address that was answered for an LLM host: what is inside was not seen";
+const SHARED: &str =
+    "another host's name at an address that was answered for an LLM host: what is inside was not seen";
 
 const MISNAMED: &str = "plain HTTP names another host than the LLM host it was opened to";
 

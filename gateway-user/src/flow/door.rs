@@ -73,7 +73,8 @@ impl Upstream {
         let name = authority.host().to_ascii_lowercase();
         let host = services.catalog.host_or_compatible(&name);
         let port = authority.port_u16().unwrap_or(if tls { 443 } else { 80 });
-        let target = Target { host: Arc::from(name), port, address: None, tls, namespace: None, tunnel: None };
+        let target =
+            Target { host: Arc::from(name), port, address: None, tls, namespace: None, tunnel: None };
         let base =
             Base { authority: authority.to_string(), path: url.path().trim_end_matches('/').to_owned() };
         Ok(Upstream { target, host, base })
@@ -148,8 +149,10 @@ pub async fn proxied(services: Arc<Services>, stream: TcpStream, upstream: Upstr
 fn reverse_site(services: &Arc<Services>, upstream: Upstream) -> Site {
     let Upstream { target, host, base } = upstream;
     let port = target.port;
-    let origin =
-        origin(Door::Reverse, Destination { name: Some(target.host.to_string()), address: None, port, tunnel: None });
+    let origin = origin(
+        Door::Reverse,
+        Destination { name: Some(target.host.to_string()), address: None, port, tunnel: None },
+    );
     let offer = Offer::Http1;
     let row = Some(services.row(&origin, None, Fate::Inspected));
     Site {

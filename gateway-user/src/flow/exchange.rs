@@ -86,11 +86,7 @@ fn give_up(site: &Site, mut flow: Flow, dialect: &dyn Dialect, stop: &Stop) -> R
 }
 
 /// Whether a request may go on: as it is with the reason given, or the usual way.
-fn check(
-    site: &Site,
-    request: &Request<Incoming>,
-    route: &Route,
-) -> Result<Option<&'static str>, Stop> {
+fn check(site: &Site, request: &Request<Incoming>, route: &Route) -> Result<Option<&'static str>, Stop> {
     let (config, host) = (&site.services.config, &site.target.host);
     let refused = |message: String| Err(Stop::Unfit { status: StatusCode::BAD_REQUEST, message });
     if request.method() == Method::CONNECT {

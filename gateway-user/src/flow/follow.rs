@@ -36,12 +36,7 @@ pub struct Wanted {
 
 /// Asks the proxy for the tunnel in the app's own words, gives the app its answer, and looks at what follows. Where
 /// the proxy refuses, the connection ends behind its answer, so that nothing is asked on it unseen.
-pub async fn follow(
-    services: Arc<Services>,
-    origin: Origin,
-    wanted: Wanted,
-    mut client: Client,
-) {
+pub async fn follow(services: Arc<Services>, origin: Origin, wanted: Wanted, mut client: Client) {
     let head = client.consume(wanted.head);
     let failed = |error: io::Error| {
         services.row(&origin, Some(&wanted.host), Fate::Failed).connection();

@@ -29,7 +29,10 @@ use super::{
 use crate::{
     audit::Verdict,
     capture::{Door, Namespace},
-    config::Untrusting, identity::Principal, provider::Host, upstream::Tunnel,
+    config::Untrusting,
+    identity::Principal,
+    provider::Host,
+    upstream::Tunnel,
 };
 
 /// A connection as it reached us.
@@ -76,12 +79,7 @@ pub async fn carry(services: Arc<Services>, accepted: Accepted) {
 }
 
 /// Looks at a connection and sends it on its way; `server` is a connection to its destination that is open already.
-pub(super) async fn look(
-    services: Arc<Services>,
-    origin: Origin,
-    stream: Client,
-    server: Option<TcpStream>,
-) {
+pub(super) async fn look(services: Arc<Services>, origin: Origin, stream: Client, server: Option<TcpStream>) {
     // A client that leaves before it said anything asked for nothing.
     let Ok((opening, stream)) = arrival::look(stream, services.config.limits.handshake).await else { return };
     if !matches!(opening, Opening::Silent) {
@@ -194,9 +192,7 @@ impl Origin {
             Door::Transparent => {
                 format!("`gateway doctor --cgroup {}` says what it needs to trust our CA", self.principal.app)
             }
-            Door::Reverse | Door::Forward => {
-                "`gateway doctor` says what it needs to trust our CA".to_owned()
-            }
+            Door::Reverse | Door::Forward => "`gateway doctor` says what it needs to trust our CA".to_owned(),
         }
     }
 }

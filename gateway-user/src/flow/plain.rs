@@ -130,7 +130,10 @@ mod tests {
         let url = |host: &str| Peek::Http1(Asks::Url(host.to_owned()));
         let cases: &[(&[u8], Peek)] = &[
             (b"GET / HTTP/1.1\r\nHost: API.openai.com\r\n\r\n", host("api.openai.com")),
-            (b"POST /v1/x HTTP/1.1\r\naccept: */*\r\nhost: api.openai.com:80\r\n\r\n", host("api.openai.com")),
+            (
+                b"POST /v1/x HTTP/1.1\r\naccept: */*\r\nhost: api.openai.com:80\r\n\r\n",
+                host("api.openai.com"),
+            ),
             (b"POST /api/chat HTTP/1.1\r\nHost: [::1]:11434\r\n\r\n", host("::1")),
             (b"GET / HTTP/1.0\r\n\r\n", Peek::Http1(Asks::Host(None))),
             (b"GET / HTTP/1.1\r\nHost:\r\n\r\n", Peek::Http1(Asks::Host(None))),

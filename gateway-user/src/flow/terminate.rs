@@ -97,8 +97,7 @@ async fn accept(
     let named = (offer != Offer::Nothing).then(|| site.alpn.id());
     let config =
         services.leaves.server_config(&name, named).map_err(|error| (Fate::Failed, error.to_string()))?;
-    let accepted =
-        timeout(services.config.limits.handshake, TlsAcceptor::from(config).accept(stream)).await;
+    let accepted = timeout(services.config.limits.handshake, TlsAcceptor::from(config).accept(stream)).await;
     let stream = match accepted {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return Err(broken_off(site, &error)),

@@ -135,7 +135,8 @@ impl Collector for Page {
 
 impl Page {
     fn encode_egress(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let connections = self.egress.iter().map(|of| ([("app", &*of.app), ("decision", of.decision)], of.connections));
+        let connections =
+            self.egress.iter().map(|of| ([("app", &*of.app), ("decision", of.decision)], of.connections));
         let help = "Connections that programs opened, by app and by what became of them";
         family(encoder, "egress_connections", help, None, connections)?;
         let bytes = self.egress.iter().flat_map(|of| {
@@ -169,10 +170,8 @@ fn family<'a, const N: usize>(
 
 /// The page in the older format: there a counter's name holds its `_total`, and units and the end are not written.
 fn older(text: &str) -> String {
-    let counters: Vec<&str> = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" counter"))
-        .collect();
+    let counters: Vec<&str> =
+        text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" counter")).collect();
     let mut page = String::with_capacity(text.len());
     for line in text.lines().filter(|line| !line.starts_with("# UNIT ") && *line != "# EOF") {
         let mut parts = line.splitn(4, ' ');
@@ -192,13 +191,8 @@ mod tests {
     use super::*;
 
     fn page() -> Page {
-        let egress = |app: &str, decision| Egress {
-            app: app.to_owned(),
-            decision,
-            connections: 3,
-            up: 10,
-            down: 20,
-        };
+        let egress =
+            |app: &str, decision| Egress { app: app.to_owned(), decision, connections: 3, up: 10, down: 20 };
         let refusals = |host: String, count| Refusals { app: "agents".to_owned(), host, count };
         Page {
             counters: Snapshot { flows: 5, held_bytes_highest: 7, ..Snapshot::default() },
@@ -228,7 +222,9 @@ mod tests {
     #[test]
     fn the_older_format_has_the_same_samples() {
         let (new, old) = (page().write(Format::OpenMetrics), page().write(Format::Text));
-        let samples = |text: &str| text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect::<Vec<_>>();
+        let samples = |text: &str| {
+            text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect::<Vec<_>>()
+        };
         assert_eq!(samples(&new), samples(&old));
         assert!(old.contains("# TYPE gateway_flows_total counter") && !old.contains("# EOF"), "{old}");
     }
@@ -245,7 +241,8 @@ mod tests {
 
     #[test]
     fn the_format_is_what_was_asked_for() {
-        let prometheus = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+        let prometheus =
+            "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
         assert_eq!(Format::accepted(prometheus), Format::OpenMetrics);
         for other in ["", "*/*", "text/plain"] {
             assert_eq!(Format::accepted(other), Format::Text);

@@ -109,8 +109,11 @@ impl Dialer {
     async fn tcp(&self, target: &Target) -> Result<TcpStream, UpstreamError> {
         let mut socket = self.connected(target).await?;
         if let Some(tunnel) = &target.tunnel {
-            let failed =
-                |error| UpstreamError::Connect { host: target.host.to_string(), address: tunnel.proxy, error };
+            let failed = |error| UpstreamError::Connect {
+                host: target.host.to_string(),
+                address: tunnel.proxy,
+                error,
+            };
             tunnel.open(&mut socket).await.map_err(failed)?;
         }
         Ok(socket)
