@@ -1,6 +1,7 @@
 //! The composition root: puts the rooms together from a configuration, and runs them until told to stop.
 
 mod answers;
+mod coverage;
 mod doors;
 mod run;
 mod secret;
@@ -26,7 +27,7 @@ use crate::{
     audit::Journal,
     capture::{Exempt, SteerOptions, Steering},
     config::{Config, Dictionary, Mode},
-    flow::{Remembered, Running, Services},
+    flow::{Coverage, Remembered, Running, Services, Untrusted},
     identity::Digester,
     inspect::{Engine, RuleSet},
     ledger::{Budget, Ledger, Nanos, Prices, ScopeName, Window},
@@ -98,6 +99,8 @@ impl App {
             leaves: Arc::new(Leaves::new(Arc::clone(trust.authority()))?),
             journal: Arc::new(Journal::open(Arc::clone(&store))?),
             counters: Arc::default(),
+            coverage: Arc::default(),
+            untrusted: Arc::default(),
             catalog,
             ledger,
             exempt,
@@ -138,6 +141,8 @@ struct Shared {
     leaves: Arc<Leaves>,
     pool: Arc<Pool>,
     counters: Arc<Counters>,
+    coverage: Arc<Coverage>,
+    untrusted: Arc<Untrusted>,
     exempt: Exempt,
     key: [u8; 32],
 }
@@ -160,6 +165,8 @@ impl Shared {
             steer,
             exempt: self.exempt.clone(),
             counters: Arc::clone(&self.counters),
+            coverage: Arc::clone(&self.coverage),
+            untrusted: Arc::clone(&self.untrusted),
             running: Running::default(),
             remembered: Remembered::default(),
             digester: Digester::new(&self.key),

@@ -84,7 +84,7 @@ fn run(cli: Cli) -> Outcome {
         Command::Detach { cgroup } => attach::detach(common, cgroup.as_deref()),
         Command::Run { cgroup, steer, command } => attach::run(common, &steer, cgroup, &command),
         Command::Proxy { listen, upstream } => proxy::proxy(common, listen, upstream),
-        Command::Status => status::status(common),
+        Command::Status { coverage } => status::status(common, coverage),
         Command::Trust { action } => trust::trust(common, &action),
         Command::List { limit, verdict } => records::list(common, limit, verdict.as_deref()),
         Command::Show { id } => records::show(common, &id),
