@@ -3,6 +3,7 @@
 pub mod cgroup;
 pub mod diag;
 pub mod listen;
+pub mod netns;
 pub mod preflight;
 mod redirect;
 pub mod rights;
@@ -11,9 +12,14 @@ pub mod steer;
 mod steering;
 
 pub use listen::Listeners;
+pub use netns::{Entrance, Namespace};
 pub use preflight::Preflight;
 pub use redirect::{Redirect, RedirectError};
-pub use steer::{Counters, Fail, Steer, SteerError, SteerOptions, SteerScope};
+pub use socket::Exempt;
+pub use steer::{
+    Counters, Direct, Fail, PinnedListener, Protocol, Quic, Steer, SteerError, SteerOptions, SteerScope,
+    Stranger, Strangers,
+};
 pub use steering::Steering;
 
 use serde::{Deserialize, Serialize};

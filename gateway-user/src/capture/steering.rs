@@ -1,6 +1,6 @@
 //! Steering, whichever way this machine allows it: kernel programs, or nftables.
 
-use super::{Captured, Counters, Preflight, Redirect, Steer, SteerError, SteerOptions, rights};
+use super::{Captured, Counters, Preflight, Redirect, Steer, SteerError, SteerOptions, rights, socket};
 use crate::config::Via;
 use std::io;
 use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
@@ -36,7 +36,7 @@ impl Steering {
     /// one and `peer` the client's own address. None for a connection that was not steered.
     pub fn captured(&self, socket: BorrowedFd<'_>, peer: SocketAddr) -> Option<Captured> {
         match self {
-            Steering::Kernel(steer) => steer.captured(peer),
+            Steering::Kernel(steer) => steer.captured(socket::namespace(socket).ok()?, peer),
             Steering::Redirect(redirect) => redirect.captured(socket, peer),
         }
     }

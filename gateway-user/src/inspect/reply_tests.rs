@@ -12,6 +12,10 @@ use crate::inspect::{Action, RuleSet, redact};
 use crate::wire::dialects::anthropic::Anthropic;
 use crate::wire::dialects::opaque::Opaque;
 use crate::wire::dialects::openai_chat::OpenAiChat;
+use crate::wire::dialects::openai_responses::OpenAiResponses;
+
+#[path = "reply_tests/responses.rs"]
+mod responses;
 
 const KEY: &str = "AKIAQYLPMN5HHHFPZAM2";
 
@@ -143,6 +147,7 @@ fn texts(stream: &[u8]) -> BTreeMap<String, String> {
         if value["type"] == "content_block_delta" {
             collect(&value["delta"], &format!("block {}", value["index"]), &mut texts);
         }
+        responses::collect(&value, &mut texts);
     }
     texts
 }
@@ -422,8 +427,11 @@ fn pieces(stream: &[u8], seed: usize) -> Vec<&[u8]> {
 
 #[test]
 fn recorded_streams_pass_byte_for_byte() {
-    let families: [(&str, &'static dyn Dialect); 3] =
-        [("openai_chat", &OpenAiChat), ("anthropic_messages", &Anthropic), ("openai_responses", &Opaque)];
+    let families: [(&str, &'static dyn Dialect); 3] = [
+        ("openai_chat", &OpenAiChat),
+        ("anthropic_messages", &Anthropic),
+        ("openai_responses", &OpenAiResponses),
+    ];
     for (family, dialect) in families {
         for case in corpus("traffic", family) {
             let stream = std::fs::read(case.join("response.sse")).expect("readable");
@@ -463,14 +471,18 @@ fn compare_usage(case: &std::path::Path, dialect: &dyn Dialect, outcome: &Outcom
         );
     }
     if let (Some(input), Some(output)) = (number("input_tokens"), number("output_tokens")) {
-        assert_eq!((usage.input, usage.output), (input, output), "{}", case.display());
+        let cached = if dialect.name() == "anthropic" { 0 } else { usage.cached_input + usage.cache_write };
+        assert_eq!((usage.input + cached, usage.output), (input, output), "{}", case.display());
     }
 }
 
 #[test]
 fn planted_values_never_leave() {
-    let families: [(&str, &'static dyn Dialect); 2] =
-        [("openai_chat", &OpenAiChat), ("anthropic_messages", &Anthropic)];
+    let families: [(&str, &'static dyn Dialect); 3] = [
+        ("openai_chat", &OpenAiChat),
+        ("anthropic_messages", &Anthropic),
+        ("openai_responses", &OpenAiResponses),
+    ];
     let (mut planted, mut masked) = (0, 0);
     for (family, dialect) in families {
         for case in corpus("traffic_spliced", family) {

@@ -65,7 +65,7 @@ impl Event {
             let text = if self.edits.len() == before { escaped_for(part.form, mask) } else { String::new() };
             self.edits.push(Edit { span: part.bytes(payload, from, to), text });
             let repeated = self.logprobs.iter().filter(|(_, choice)| *choice == part.choice);
-            self.edits.extend(repeated.map(|&(span, _)| Edit { span, text: "null".to_owned() }));
+            self.edits.extend(repeated.map(|&(span, _)| Edit::empty(payload, span)));
         }
         self.edits.len() > before
     }
@@ -114,8 +114,8 @@ impl Event {
         };
         self.edits.push(Edit { span: head, text: String::new() });
         for &(span, _) in &self.logprobs {
-            first.edits.push(Edit { span, text: "null".to_owned() });
-            self.edits.push(Edit { span, text: "null".to_owned() });
+            first.edits.push(Edit::empty(payload, span));
+            self.edits.push(Edit::empty(payload, span));
         }
         self.text -= first.text;
         let bytes = first.bytes();
