@@ -2,6 +2,7 @@
 
 mod answers;
 mod doors;
+mod rights;
 mod run;
 mod secret;
 mod serving;
@@ -18,6 +19,7 @@ use anyhow::Context;
 
 pub use answers::answer;
 pub use doors::Transparent;
+pub use rights::files;
 pub use run::{Doors, Stopped, run};
 pub use secret::digest_key;
 
