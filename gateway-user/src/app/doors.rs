@@ -1,6 +1,6 @@
 //! The accept loops: connections in, each carried by a task of its own.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{collections::HashMap, io, sync::Arc, time::Duration};
 
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -23,6 +23,8 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
 pub struct Transparent {
     /// In the gateway's own network namespace.
     pub listeners: Listeners,
+    /// Ports on which an earlier gateway listened in other namespaces, by their cookies.
+    pub earlier: HashMap<u64, u16>,
 }
 
 /// Accepts steered connections of one app in one network namespace (`None`: the gateway's own) until it is aborted.

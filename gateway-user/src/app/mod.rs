@@ -6,6 +6,7 @@ mod rights;
 mod run;
 mod secret;
 mod serving;
+mod spaces;
 mod steer;
 
 use std::{
@@ -55,6 +56,8 @@ pub struct App {
     pub store: Arc<dyn Store>,
     /// The CA and its bundles.
     pub trust: Trust,
+    /// What enters other network namespaces, at the transparent door.
+    threads: Option<spaces::Threads>,
 }
 
 /// An app to be served: its policy, its name and how its connections are steered.
@@ -102,6 +105,8 @@ impl App {
             exempt,
             key,
         };
+        let is_steered = apps.iter().any(|app| app.steer.is_some());
+        let threads = is_steered.then(spaces::Threads::start).transpose()?;
         let steers = steer::attach(&apps)?;
         let served: Vec<Served> = apps
             .into_iter()
@@ -111,7 +116,7 @@ impl App {
             .collect();
         let services = served.first().map(|first| Arc::clone(&first.services));
         let services = services.context("there is no app to serve")?;
-        Ok(App { services, served, store, trust })
+        Ok(App { services, served, store, trust, threads })
     }
 
     /// Writes everything down and lets go of the store.

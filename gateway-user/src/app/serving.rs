@@ -6,11 +6,12 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use tokio::{sync::Semaphore, task::JoinHandle};
+use tokio::{sync::Semaphore, task::AbortHandle};
 
 use super::{
     Served,
     doors::{self, Transparent},
+    spaces::{Spaces, Threads},
 };
 use crate::capture::{Steering, cgroup};
 
@@ -22,22 +23,29 @@ struct One {
     served: Served,
     /// Id of its cgroup; 0 at the proxy doors.
     cgroup: u64,
-    door: Option<JoinHandle<()>>,
+    /// Its accept loop, and what looks after other network namespaces.
+    door: Vec<AbortHandle>,
 }
 
 impl Serving {
     /// Opens the doors of all apps.
-    pub fn new(served: &[Served], doors: Vec<Transparent>, connections: &Arc<Semaphore>) -> Serving {
+    pub async fn open(
+        served: &[Served],
+        doors: Vec<Transparent>,
+        threads: Option<&Threads>,
+        connections: &Arc<Semaphore>,
+    ) -> Serving {
+        let mut all = Vec::with_capacity(served.len());
         let mut doors = doors.into_iter();
-        let one = |served: &Served| {
-            let open = |door: Transparent| {
-                let services = Arc::clone(&served.services);
-                tokio::spawn(doors::steered(services, door.listeners, None, Arc::clone(connections)))
-            };
+        for served in served {
             let id = served.cgroup.as_deref().and_then(|path| cgroup::id(path).ok());
-            One { served: served.clone(), cgroup: id.unwrap_or(0), door: doors.next().map(open) }
-        };
-        Serving(Mutex::new(served.iter().map(one).collect()))
+            let door = match doors.next() {
+                Some(door) => open_door(served, door, threads, connections).await,
+                None => Vec::new(),
+            };
+            all.push(One { served: served.clone(), cgroup: id.unwrap_or(0), door });
+        }
+        Serving(Mutex::new(all))
     }
 
     /// Whether the app with this cgroup is served.
@@ -83,9 +91,7 @@ impl Serving {
 
 impl One {
     fn close_door(&self) {
-        if let Some(door) = &self.door {
-            door.abort();
-        }
+        self.door.iter().for_each(AbortHandle::abort);
     }
 
     fn status(&self) -> Value {
@@ -94,9 +100,28 @@ impl One {
             "app": &*services.app,
             "cgroup": self.served.cgroup,
             "mode": services.config.mode,
+            "via": services.steer.as_ref().map(|steer| steer.via().to_string()),
+            "namespaces": services.steer.as_ref().and_then(|steer| steer.kernel()).map(|steer| steer.listening_in().len()),
             "kernel": services.steer.as_ref().and_then(|steer| steer.counters().ok()),
         })
     }
+}
+
+async fn open_door(
+    served: &Served,
+    door: Transparent,
+    threads: Option<&Threads>,
+    connections: &Arc<Semaphore>,
+) -> Vec<AbortHandle> {
+    let services = Arc::clone(&served.services);
+    let own = doors::steered(services, door.listeners, None, Arc::clone(connections));
+    let mut tasks = vec![tokio::spawn(own).abort_handle()];
+    if let (Some(threads), Some(cgroup)) = (threads, &served.cgroup) {
+        let (services, connections) = (Arc::clone(&served.services), Arc::clone(connections));
+        let spaces = Spaces::open(services, cgroup.clone(), threads.clone(), connections, door.earlier).await;
+        tasks.push(tokio::spawn(spaces.keep()).abort_handle());
+    }
+    tasks
 }
 
 fn release(path: &Path) {

@@ -32,6 +32,14 @@ impl Steering {
         })
     }
 
+    /// The kernel programs, where that is how it works.
+    pub fn kernel(&self) -> Option<&Steer> {
+        match self {
+            Steering::Kernel(steer) => Some(steer),
+            Steering::Redirect(_) => None,
+        }
+    }
+
     /// What is known of an accepted connection: where it wanted to go, and who opened it. `socket` is the accepted
     /// one and `peer` the client's own address. None for a connection that was not steered.
     pub fn captured(&self, socket: BorrowedFd<'_>, peer: SocketAddr) -> Option<Captured> {

@@ -45,7 +45,10 @@ pub fn attach(common: &Common, steer: &SteerArgs, name: &str, create: bool) -> O
     let stopped = runtime.block_on(async {
         let (app, listeners, address) = open(config, &path)?;
         app.settle(false)?;
-        let doors = Doors { transparent: vec![Transparent { listeners }], ..Doors::default() };
+        let doors = Doors {
+            transparent: vec![Transparent { listeners, earlier: std::collections::HashMap::new() }],
+            ..Doors::default()
+        };
         let mode = app.services.config.mode;
         let ready =
             || ready(format_args!("attached to {}, listening on {address}, mode {mode}", path.display()));
@@ -214,7 +217,10 @@ fn protected(
         let ends_others = account.is_some();
         let mut child = launch::start(&app, path, command, account)?;
         app.settle(ends_others)?;
-        let doors = Doors { transparent: vec![Transparent { listeners }], ..Doors::default() };
+        let doors = Doors {
+            transparent: vec![Transparent { listeners, earlier: std::collections::HashMap::new() }],
+            ..Doors::default()
+        };
         let mut status = None;
         app::run(&app, doors, || (), async { status = Some(child.wait().await) }).await?;
         let status = match status {
