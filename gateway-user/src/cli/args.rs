@@ -139,6 +139,9 @@ pub enum Command {
         /// Name of the fresh cgroup [default: gateway-run-PID].
         #[arg(long, value_name = "NAME")]
         cgroup: Option<String>,
+        /// User to run the command as [default: who called sudo, else the caller].
+        #[arg(long, value_name = "NAME")]
+        user: Option<String>,
         /// How to steer.
         #[command(flatten)]
         steer: SteerArgs,

@@ -5,6 +5,7 @@ mod ask;
 mod attach;
 mod config;
 mod explain;
+mod launch;
 mod output;
 mod proxy;
 mod records;
@@ -82,7 +83,9 @@ fn run(cli: Cli) -> Outcome {
     match cli.command {
         Command::Attach { cgroup, create, steer } => attach::attach(common, &steer, &cgroup, create),
         Command::Detach { cgroup } => attach::detach(common, cgroup.as_deref()),
-        Command::Run { cgroup, steer, command } => attach::run(common, &steer, cgroup, &command),
+        Command::Run { cgroup, user, steer, command } => {
+            attach::run(common, &steer, cgroup, user.as_deref(), &command)
+        }
         Command::Proxy { listen, upstream } => proxy::proxy(common, listen, upstream),
         Command::Status { coverage } => status::status(common, coverage),
         Command::Trust { action } => trust::trust(common, &action),
