@@ -1,7 +1,9 @@
 //! Kernel tests: real attachment, in network namespaces and cgroups of their own. They need root and fail without.
 
+mod direct;
 mod known;
 mod lifetime;
+mod namespaces;
 mod refused;
 mod setup;
 mod steered;

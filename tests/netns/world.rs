@@ -43,7 +43,7 @@ impl World {
     }
 
     /// Greets everyone at this address with `provider` and counts them.
-    fn provide(&self, address: SocketAddr) {
+    pub fn provide(&self, address: SocketAddr) {
         let listener = TcpListener::bind(address).expect("the provider's address");
         let reached = self.reached.clone();
         std::thread::spawn(move || {
@@ -247,6 +247,16 @@ pub fn at(address: &str, port: u16) -> String {
         Ok(v6) => SocketAddrV6::new(v6, port, 0, 0).to_string(),
         Err(_) => format!("{address}:{port}"),
     }
+}
+
+/// Runs something in a network namespace of its own with nothing but loopback, and returns what it returns.
+pub fn elsewhere<T: Send>(action: impl FnOnce() -> T + Send) -> T {
+    let inside = || {
+        unshare(CloneFlags::CLONE_NEWNET).expect("a network namespace");
+        ip("link set lo up");
+        action()
+    };
+    std::thread::scope(|scope| scope.spawn(inside).join().expect("the thread ends"))
 }
 
 /// Whether a folder exists under the bpf file system for this cgroup.
