@@ -5,6 +5,7 @@ mod known;
 mod lifetime;
 mod namespaces;
 mod refused;
+mod restarted;
 mod setup;
 mod steered;
 mod world;
