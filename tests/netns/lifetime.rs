@@ -30,7 +30,7 @@ fn killed_closed_nothing_passes_and_a_restart_adopts() {
     let owner = world.owner("tls", "closed");
     let port = owner.said.split(' ').nth(1).expect("a port").to_owned();
     let attached = programs(&world.cgroup);
-    assert_eq!(attached.len(), 8);
+    assert_eq!(attached.len(), 9);
     let mut load = world.probe(&["load", &at(PROVIDER[0], 443)]);
     let mut load = load.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the load starts");
     let steered = || Steer::counters_of(&world.cgroup).expect("counters").steered;
@@ -70,7 +70,7 @@ fn detaching_leaves_nothing() {
     let bound = gateway::capture::listen::bind_loopback(None).expect("a port");
     let steer = Steer::attach(&world.options(&bound)).expect("attached");
     let attached = programs(&world.cgroup);
-    assert_eq!(attached.len(), 8);
+    assert_eq!(attached.len(), 9);
     assert!(pins(&world.cgroup).is_some());
     assert!(Steer::attached().contains(&world.cgroup));
     steer.detach().expect("detached");
@@ -113,7 +113,7 @@ fn programs_of_another_build_are_replaced() {
     fs::remove_file(pins(&world.cgroup).expect("pins").join("current/COUNTS")).expect("removed");
     let gateway = world.gateway(|_| {});
     let new = programs(&world.cgroup);
-    assert_eq!(new.len(), 8);
+    assert_eq!(new.len(), 9);
     assert!(!new.iter().any(|program| old.contains(program)));
     assert!(world.app("plain", &at(PROVIDER[0], 443)).contains("said=gateway"));
     assert!(gateway.next().is_some());
@@ -128,7 +128,7 @@ fn a_replacement_cut_short_stays_closed_and_is_finished() {
     fs::rename(home.join("current"), home.join("next")).expect("renamed");
     assert_eq!(world.app("plain", &at(PROVIDER[0], 443)), "error ECONNREFUSED");
     let gateway = world.gateway(|_| {});
-    assert_eq!(programs(&world.cgroup).len(), 8);
+    assert_eq!(programs(&world.cgroup).len(), 9);
     assert!(world.app("plain", &at(PROVIDER[0], 443)).contains("said=gateway"));
     assert!(gateway.next().is_some());
 }

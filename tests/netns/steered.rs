@@ -131,8 +131,8 @@ fn an_original_destination_is_given_out_once() {
     let mut app = world.probe(&["plain", &at(PROVIDER[0], 443)]).spawn().expect("the probe starts");
     bound.v4.set_nonblocking(false).expect("a listener");
     let (stream, peer) = bound.v4.accept().expect("a connection");
-    assert!(steer.captured(peer).is_some());
-    assert_eq!(steer.captured(peer), None);
+    assert!(steer.captured(steer.namespace(), peer).is_some());
+    assert_eq!(steer.captured(steer.namespace(), peer), None);
     drop(stream);
     assert!(app.wait().expect("ends").success());
 }

@@ -1,6 +1,6 @@
 //! One test's world: a network namespace with a provider in it, a cgroup, and a gateway reduced to steering.
 
-use gateway::capture::{Captured, Fail, Steer, SteerOptions, SteerScope, cgroup, listen};
+use gateway::capture::{Captured, Fail, Quic, Steer, SteerOptions, SteerScope, cgroup, listen};
 use nix::sched::{CloneFlags, unshare};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -67,7 +67,9 @@ impl World {
             listen_v4,
             listen_v6,
             ports: vec![443],
+            endpoints: vec![],
             scope: SteerScope::Tls,
+            quic: Quic::Known,
             fail: Fail::Closed,
             known_hosts: vec!["api.known.example".to_owned(), "*.deep.known.example".to_owned()],
         }
@@ -179,7 +181,7 @@ fn greet(
     sender: &mpsc::SyncSender<Option<Captured>>,
 ) -> io::Result<()> {
     let Some(steer) = steer.upgrade() else { return Ok(()) };
-    let captured = steer.captured(stream.peer_addr()?);
+    let captured = steer.captured(steer.namespace(), stream.peer_addr()?);
     drop(steer);
     let original = captured.as_ref().map_or("lost".to_owned(), |captured| captured.original.to_string());
     sender.send(captured).map_err(io::Error::other)?;

@@ -76,6 +76,17 @@ pub enum SteerArg {
     Known,
 }
 
+/// `--via`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ViaArg {
+    /// eBPF where it works, else nftables.
+    Auto,
+    /// Kernel programs.
+    Ebpf,
+    /// A table of nftables rules.
+    Nftables,
+}
+
 /// How connections of a cgroup are steered.
 #[derive(Debug, Default, Args)]
 pub struct SteerArgs {
@@ -85,6 +96,9 @@ pub struct SteerArgs {
     /// Which connections are steered [default: tls].
     #[arg(long, value_enum)]
     pub steer: Option<SteerArg>,
+    /// With what connections are steered [default: auto].
+    #[arg(long, value_enum)]
+    pub via: Option<ViaArg>,
 }
 
 /// The commands.

@@ -23,8 +23,8 @@ use super::{
 };
 use crate::{
     admin::{self, AskError},
-    app::{self, App, Doors, Stopped},
-    capture::{Listeners, Steer, SteerOptions, cgroup, listen, preflight},
+    app::{self, App, Doors, Stopped, Transparent, Wanted},
+    capture::{Listeners, SteerOptions, Steering, cgroup, listen, preflight},
     config::{Config, Fail},
 };
 
@@ -49,7 +49,10 @@ pub fn attach(common: &Common, steer: &SteerArgs, name: &str, create: bool) -> O
     let closed = config.fail == Fail::Closed;
     let stopped = runtime.block_on(async {
         let (app, listeners, address) = open(config, &path)?;
-        let doors = Doors { transparent: Some(listeners), ..Doors::default() };
+        let doors = Doors {
+            transparent: vec![Transparent { listeners, earlier: std::collections::HashMap::new() }],
+            ..Doors::default()
+        };
         let mode = app.services.config.mode;
         let ready =
             || ready(format_args!("attached to {}, listening on {address}, mode {mode}", path.display()));
@@ -60,7 +63,7 @@ pub fn attach(common: &Common, steer: &SteerArgs, name: &str, create: bool) -> O
     // Connections that were cut off still hold the kernel's tables; they go with the runtime.
     drop(runtime);
     match stopped {
-        Stopped::Asked => Steer::detach_cgroup(&path)?,
+        Stopped::Asked => Steering::detach_cgroup(&path)?,
         Stopped::Signal if closed => {
             let _ = writeln!(
                 std::io::stderr(),
@@ -89,7 +92,7 @@ fn check_rights() -> Result<(), Failure> {
 /// Binds the listeners (the ports the kernel already steers to, where a gateway was attached before), then opens
 /// the gateway, which steers last.
 fn open(config: Config, path: &Path) -> Result<(App, Listeners, SocketAddrV4), Failure> {
-    let before = Steer::pinned_listener(path).map(|(v4, _)| v4.port());
+    let before = Steering::earlier_listener(path).map(|(v4, _)| v4.port());
     let bound = match before.map(|port| listen::bind_loopback(Some(port))) {
         Some(Ok(bound)) => bound,
         // The port went to somebody else meanwhile; the kernel is pointed at a new one.
@@ -101,11 +104,14 @@ fn open(config: Config, path: &Path) -> Result<(App, Listeners, SocketAddrV4), F
         listen_v4,
         listen_v6,
         ports: config.ports.clone(),
+        endpoints: vec![],
         scope: config.steer,
+        quic: config.quic,
         fail: config.fail,
         known_hosts: app::known_hosts(&app::catalog(&config)?),
     };
-    let app = App::open(config, &app_name(path), Some(&options))?;
+    let name = app_name(path);
+    let app = App::open(&config.clone(), vec![Wanted { config, name, steer: Some(options) }])?;
     Ok((app, bound.into_listeners()?, listen_v4))
 }
 
@@ -120,14 +126,14 @@ pub fn detach(common: &Common, name: Option<&str>) -> Outcome {
     let config = config::load(common, |_| ())?;
     let paths = match name {
         Some(name) => vec![cgroup::resolve(name)?],
-        None => Steer::attached(),
+        None => Steering::attached(),
     };
     if paths.is_empty() {
         line("nothing is attached");
     }
     for path in paths {
         stop_running(&config, &app_name(&path))?;
-        Steer::detach_cgroup(&path)?;
+        Steering::detach_cgroup(&path)?;
         line(format_args!("detached from {}", path.display()));
     }
     Ok(0)
@@ -190,7 +196,7 @@ fn clear(path: &Path) -> Result<(), Failure> {
             let _ = tokio::time::timeout(KILL_PATIENCE, empty).await;
         })?;
     }
-    Steer::detach_cgroup(path)?;
+    Steering::detach_cgroup(path)?;
     Ok(cgroup::remove(path)?)
 }
 
@@ -198,7 +204,10 @@ fn protected(config: Config, path: &Path, command: &[String]) -> Result<ExitStat
     runtime(&config)?.block_on(async {
         let (app, listeners, _) = open(config, path)?;
         let mut child = spawn(&app, path, command)?;
-        let doors = Doors { transparent: Some(listeners), ..Doors::default() };
+        let doors = Doors {
+            transparent: vec![Transparent { listeners, earlier: std::collections::HashMap::new() }],
+            ..Doors::default()
+        };
         let mut status = None;
         app::run(&app, doors, || (), async { status = Some(child.wait().await) }).await?;
         let status = match status {

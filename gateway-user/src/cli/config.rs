@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::{
     Failure,
-    args::{Common, FailArg, ModeArg, SteerArg, SteerArgs},
+    args::{Common, FailArg, ModeArg, SteerArg, SteerArgs, ViaArg},
 };
 use crate::config::{Config, Layers, Overrides};
 
@@ -49,4 +49,10 @@ pub fn steering(arguments: &SteerArgs, overrides: &mut Overrides) {
         SteerArg::Known => "known",
     });
     overrides.set_some("--fail", "fail", fail).set_some("--steer", "steer", steer);
+    let via = arguments.via.map(|via| match via {
+        ViaArg::Auto => "auto",
+        ViaArg::Ebpf => "ebpf",
+        ViaArg::Nftables => "nftables",
+    });
+    overrides.set_some("--via", "via", via);
 }

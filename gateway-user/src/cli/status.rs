@@ -9,11 +9,11 @@ use super::{
     output::{self, line, text},
     records,
 };
-use crate::capture::Steer;
+use crate::capture::Steering;
 
 /// Prints the status.
 pub fn status(common: &Common) -> Outcome {
-    let attached: Vec<String> = Steer::attached().iter().map(|path| path.display().to_string()).collect();
+    let attached: Vec<String> = Steering::attached().iter().map(|path| path.display().to_string()).collect();
     let status = ask(common, "/status", &[])?.unwrap_or_default();
     if common.json {
         let mut status = status;

@@ -58,10 +58,14 @@ keys! {
         state = read::path, shown;
     "fail": "closed refuses steered connections while the gateway is down, open lets them pass; closed in strict mode, open in warn mode",
         fail = read::choice, ToString::to_string;
-    "steer": "tls steers every connection to the ports; known only those to addresses DNS gave for LLM hosts",
+    "steer": "tls steers every connection to the ports; known only those to addresses DNS gave for LLM hosts; either steers these on other ports, too",
         steer = read::choice, ToString::to_string;
+    "via": "ebpf steers with kernel programs, nftables with a table of rules; auto takes the first of them that works",
+        via = read::choice, ToString::to_string;
     "ports": "TCP ports that are steered, at most 32",
         ports = ports, join;
+    "quic": "all refuses UDP to the ports but 80, and to addresses DNS gave for LLM hosts; known only to these; all in strict mode, known in warn mode",
+        quic = read::choice, ToString::to_string;
     "cut": "text ends a cut reply with the reason as text; error with the dialect's error event",
         cut = read::choice, ToString::to_string;
     "rules.files": "rule files beside the built-in ones",

@@ -19,8 +19,8 @@ pub use explain::Explained;
 pub use layers::{Layers, Overrides};
 pub use problem::{Origin, Problem};
 pub use values::{
-    Action, Cut, Dictionary, Fail, Limits, Mode, RuleActions, Rules, SteerScope, UnknownModel, dollars,
-    nano_dollars,
+    Action, Cut, Dictionary, Fail, Limits, Mode, Quic, RuleActions, Rules, SteerScope, UnknownModel, Via,
+    dollars, nano_dollars,
 };
 
 /// The exit code for a command line or configuration that cannot be used (`EX_USAGE` of sysexits.h).
@@ -45,8 +45,12 @@ pub struct Config {
     pub fail: Fail,
     /// Which connections are steered into the gateway.
     pub steer: SteerScope,
+    /// How connections are steered.
+    pub via: Via,
     /// The TCP ports that are steered.
     pub ports: Vec<u16>,
+    /// Which UDP is refused.
+    pub quic: Quic,
     /// How a reply ends that is cut in mid-stream.
     pub cut: Cut,
     /// What is looked for, and what is done about it.
@@ -87,7 +91,9 @@ impl Config {
             state: layers::default_state(|_| None),
             fail: Fail::Closed,
             steer: SteerScope::Tls,
-            ports: vec![443],
+            via: Via::Auto,
+            ports: vec![80, 443],
+            quic: Quic::All,
             cut: Cut::Text,
             rules: Rules::default(),
             providers: vec![],

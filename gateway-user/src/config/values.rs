@@ -90,6 +90,31 @@ pub enum SteerScope {
 }
 choice!(SteerScope { "tls" => Tls, "known" => Known });
 
+/// How connections are steered into the gateway.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Via {
+    /// The first of the others that works here.
+    #[default]
+    Auto,
+    /// Kernel programs on the cgroup.
+    Ebpf,
+    /// A table of nftables rules that matches the cgroup.
+    Nftables,
+}
+choice!(Via { "auto" => Auto, "ebpf" => Ebpf, "nftables" => Nftables });
+/// Which UDP the kernel refuses, so that QUIC falls back to TCP, where it is seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Quic {
+    /// To addresses that DNS answers gave for known LLM hosts.
+    Known,
+    /// That, and to the steered ports of every host, port 80 excepted: names learned over encrypted DNS do not matter.
+    #[default]
+    All,
+}
+choice!(Quic { "all" => All, "known" => Known });
+
 /// How a reply ends that is cut in mid-stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

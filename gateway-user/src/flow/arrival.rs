@@ -3,10 +3,7 @@
 use std::{io, time::Duration};
 
 use bytes::BytesMut;
-use tokio::{
-    io::{AsyncRead, AsyncReadExt},
-    time::timeout,
-};
+use tokio::{io::AsyncReadExt, net::TcpStream, time::timeout};
 
 use super::prefixed::Prefixed;
 use crate::tls::hello::{self, Hello, Peek};
@@ -29,11 +26,13 @@ pub enum Opening {
 ///
 /// # Errors
 /// When the client goes away first.
-pub async fn look<S: AsyncRead + Unpin>(
-    mut stream: S,
+pub async fn look(
+    stream: Prefixed<TcpStream>,
     patience: Duration,
-) -> io::Result<(Opening, Prefixed<S>)> {
+) -> io::Result<(Opening, Prefixed<TcpStream>)> {
+    let (head, mut stream) = stream.into_parts();
     let mut read = BytesMut::with_capacity(2048);
+    read.extend_from_slice(&head);
     let opening = loop {
         match hello::peek(&read) {
             Peek::Hello(hello) => break Opening::Tls(hello),

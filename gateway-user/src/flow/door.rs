@@ -1,6 +1,6 @@
 //! The doors: steered connections, and the proxy's port, which answers requests and CONNECT alike.
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc};
+use std::{convert::Infallible, net::SocketAddr, os::fd::AsFd, sync::Arc};
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, Uri};
@@ -13,6 +13,7 @@ use super::{
     exchange,
     flow::Flow,
     path::{self, Accepted, Destination, Origin},
+    prefixed::Prefixed,
     refusal::Stop,
     serve,
     services::Services,
@@ -20,7 +21,7 @@ use super::{
 };
 use crate::{
     audit::Verdict,
-    capture::Door,
+    capture::{Door, Namespace},
     identity::Principal,
     provider::Host,
     tls::verify::Offer,
@@ -63,16 +64,21 @@ impl Upstream {
         let name = authority.host().to_ascii_lowercase();
         let host = services.catalog.host_or_compatible(&name);
         let port = authority.port_u16().unwrap_or(if tls { 443 } else { 80 });
-        let target = Target { host: Arc::from(name), port, address: None, tls };
+        let target = Target { host: Arc::from(name), port, address: None, tls, namespace: None };
         let base =
             Base { authority: authority.to_string(), path: url.path().trim_end_matches('/').to_owned() };
         Ok(Upstream { target, host, base })
     }
 }
 
-/// Carries a steered connection; one the kernel knows nothing about is closed.
-pub async fn steered(services: Arc<Services>, stream: TcpStream, peer: SocketAddr, app: Arc<str>) {
-    let captured = services.steer.as_ref().and_then(|steer| steer.captured(peer));
+/// Carries a steered connection that was accepted in `namespace` (`None`: the gateway's own); one the kernel knows nothing about is closed.
+pub async fn steered(
+    services: Arc<Services>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    namespace: Option<Arc<Namespace>>,
+) {
+    let captured = services.steer.as_ref().and_then(|steer| steer.captured(stream.as_fd(), peer));
     let Some(captured) = captured else {
         services.counters.connections_refused.one();
         tracing::warn!(%peer, "a connection that was not steered reached the transparent door and was closed");
@@ -80,15 +86,22 @@ pub async fn steered(services: Arc<Services>, stream: TcpStream, peer: SocketAdd
     };
     let who = captured.who;
     let origin = Origin {
-        principal: Principal { app: app.to_string(), pid: who.pid, uid: who.uid, comm: who.comm, key: None },
+        principal: Principal {
+            app: services.app.to_string(),
+            pid: who.pid,
+            uid: who.uid,
+            comm: who.comm,
+            key: None,
+        },
         door: Door::Transparent,
         destination: Destination {
             name: None,
             address: Some(captured.original),
             port: captured.original.port(),
         },
+        namespace,
     };
-    path::carry(services, Accepted { stream, origin }).await;
+    path::carry(services, Accepted { stream: Prefixed::new(Bytes::new(), stream), origin }).await;
 }
 
 /// Serves one connection of the proxy's port.
@@ -125,7 +138,7 @@ fn reverse_site(services: &Arc<Services>, upstream: Upstream) -> Site {
 
 fn origin(door: Door, destination: Destination) -> Origin {
     let principal = Principal { app: PROXY_APP.to_owned(), ..Principal::default() };
-    Origin { principal, door, destination }
+    Origin { principal, door, destination, namespace: None }
 }
 
 async fn answer(site: Arc<Site>, request: Request<Incoming>) -> Response<ReplyBody> {
@@ -162,8 +175,11 @@ fn connect(site: &Arc<Site>, request: Request<Incoming>) -> Response<ReplyBody> 
     tokio::spawn(async move {
         // A client that goes away before its tunnel stands asked for nothing.
         let Ok(stream) = hyper::upgrade::on(request).await else { return };
-        let accepted = Accepted { stream: TokioIo::new(stream), origin: origin(Door::Forward, destination) };
-        path::carry(services, accepted).await;
+        let parts = stream
+            .downcast::<TokioIo<TcpStream>>()
+            .expect("this listener serves its TCP streams as they are");
+        let stream = Prefixed::new(parts.read_buf, parts.io.into_inner());
+        path::carry(services, Accepted { stream, origin: origin(Door::Forward, destination) }).await;
     });
     Response::new(ReplyBody::whole(Bytes::new()))
 }

@@ -12,16 +12,14 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    time::timeout,
-};
+use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::{
     arrival,
     decide::{self, Decision},
     flow::Flow,
+    prefixed::Prefixed,
     serve,
     services::Services,
     site::Site,
@@ -29,7 +27,7 @@ use super::{
 };
 use crate::{
     audit::Verdict,
-    capture::Door,
+    capture::{Door, Namespace},
     identity::Principal,
     provider::Host,
     tls::{hello::Hello, verify::Offer},
@@ -37,9 +35,9 @@ use crate::{
 };
 
 /// A connection as it reached us.
-pub struct Accepted<S> {
-    /// Its bytes.
-    pub stream: S,
+pub struct Accepted {
+    /// Its bytes, with those already read in front.
+    pub stream: Prefixed<TcpStream>,
     /// What is known about it.
     pub origin: Origin,
 }
@@ -53,6 +51,8 @@ pub struct Origin {
     pub door: Door,
     /// Where it wanted to go.
     pub destination: Destination,
+    /// The network namespace it was opened in, from which upstream is connected; `None` is the gateway's own.
+    pub namespace: Option<Arc<Namespace>>,
 }
 
 /// Where a connection wanted to go.
@@ -67,13 +67,10 @@ pub struct Destination {
 }
 
 /// Carries one connection from its first byte to its end.
-pub async fn carry<S>(services: Arc<Services>, accepted: Accepted<S>)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
+pub async fn carry(services: Arc<Services>, accepted: Accepted) {
     let Accepted { stream, origin } = accepted;
     // A client that leaves before it said anything asked for nothing.
-    let Ok((opening, mut stream)) = arrival::look(stream, services.config.limits.handshake).await else {
+    let Ok((opening, stream)) = arrival::look(stream, services.config.limits.handshake).await else {
         return;
     };
     let destination = &origin.destination;
@@ -89,7 +86,7 @@ where
         Decision::Relay { name, uninspected } => {
             services.counters.connections_relayed.one();
             let mut flow = Flow::connection(&services, &origin, name);
-            match relay(&services, &origin.destination, &mut stream).await {
+            match relay(&services, &origin, stream).await {
                 Ok(passed) => {
                     services.counters.bytes_relayed.add(passed.up + passed.down);
                     flow.bytes(passed.up, passed.down);
@@ -101,10 +98,12 @@ where
     }
 }
 
-async fn relay<S>(services: &Services, to: &Destination, stream: &mut S) -> std::io::Result<splice::Passed>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
+async fn relay(
+    services: &Services,
+    origin: &Origin,
+    stream: Prefixed<TcpStream>,
+) -> std::io::Result<splice::Passed> {
+    let to = &origin.destination;
     let address = match (to.address, &to.name) {
         (Some(address), _) => address,
         (None, Some(name)) => tokio::net::lookup_host((name.as_str(), to.port))
@@ -113,22 +112,27 @@ where
             .ok_or_else(|| std::io::Error::other(format!("{name} has no address")))?,
         (None, None) => return Err(std::io::Error::other("the connection names no destination")),
     };
-    splice::relay(stream, address, services.steer.as_deref(), services.config.limits.upstream_connect).await
+    let limit = services.config.limits.upstream_connect;
+    splice::relay(stream, address, &services.exempt, origin.namespace.as_deref(), limit).await
 }
 
 /// Ends the client's TLS with a leaf for `name` and serves what is inside.
-async fn terminate<S>(
+async fn terminate(
     services: Arc<Services>,
     origin: Origin,
     name: String,
     host: Arc<Host>,
     hello: Hello,
-    stream: S,
-) where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
+    stream: Prefixed<TcpStream>,
+) {
     let Destination { address, port, .. } = origin.destination;
-    let target = Target { host: Arc::from(name.as_str()), port, address, tls: true };
+    let target = Target {
+        host: Arc::from(name.as_str()),
+        port,
+        address,
+        tls: true,
+        namespace: origin.namespace.clone(),
+    };
     services.learn(address, &host);
     let offer = Offer::mirror(&hello);
     let alpn = services.spoken(&target, offer).await;

@@ -20,6 +20,11 @@ impl<S> Prefixed<S> {
     pub fn new(head: Bytes, stream: S) -> Self {
         Prefixed { head, stream }
     }
+
+    /// What is still to be replayed, and the stream it goes before.
+    pub fn into_parts(self) -> (Bytes, S) {
+        (self.head, self.stream)
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Prefixed<S> {

@@ -1,6 +1,6 @@
 //! A gateway reduced to steering, in a process of its own, so that it can be killed, moved and run without rights.
 
-use gateway::capture::{Fail, Steer, SteerOptions, SteerScope, listen, socket};
+use gateway::capture::{Fail, Quic, Steer, SteerOptions, SteerScope, listen, socket};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -28,6 +28,8 @@ async fn serve(cgroup: PathBuf, scope: &str, fail: &str) -> Result<(), Box<dyn s
         listen_v4,
         listen_v6,
         ports: vec![443],
+        endpoints: vec![],
+        quic: Quic::Known,
         scope: if scope == "known" { SteerScope::Known } else { SteerScope::Tls },
         fail: if fail == "open" { Fail::Open } else { Fail::Closed },
         known_hosts: vec!["api.known.example".to_owned()],
@@ -43,7 +45,9 @@ async fn serve(cgroup: PathBuf, scope: &str, fail: &str) -> Result<(), Box<dyn s
 }
 
 async fn relay(steer: &Steer, mut stream: TcpStream, peer: std::net::SocketAddr) -> io::Result<()> {
-    let Some(captured) = steer.captured(peer) else { return stream.write_all(b"gateway lost\n").await };
+    let Some(captured) = steer.captured(steer.namespace(), peer) else {
+        return stream.write_all(b"gateway lost\n").await;
+    };
     let mut upstream = socket::connect(captured.original, Some(steer)).await?;
     let mut said = String::new();
     upstream.read_to_string(&mut said).await?;
