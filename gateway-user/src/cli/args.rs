@@ -44,6 +44,9 @@ pub struct Common {
     /// Extra root certificate (PEM) for verifying upstreams, beside the system's.
     #[arg(long, global = true, value_name = "FILE")]
     pub upstream_ca: Option<PathBuf>,
+    /// Serve metrics on this loopback address, such as 127.0.0.1:9464, besides the control socket.
+    #[arg(long, global = true, value_name = "ADDRESS")]
+    pub metrics: Option<String>,
     /// Output for machines.
     #[arg(long, global = true)]
     pub json: bool,
@@ -136,6 +139,9 @@ pub enum Command {
         /// Name of the fresh cgroup [default: gateway-run-PID].
         #[arg(long, value_name = "NAME")]
         cgroup: Option<String>,
+        /// User to run the command as [default: who called sudo, else the caller].
+        #[arg(long, value_name = "NAME")]
+        user: Option<String>,
         /// How to steer.
         #[command(flatten)]
         steer: SteerArgs,
@@ -157,7 +163,11 @@ pub enum Command {
         upstream: Option<String>,
     },
     /// What is attached, what passed, and what the budgets say.
-    Status,
+    Status {
+        /// Show which connections were inspected, and which were not and why, by process and host.
+        #[arg(long)]
+        coverage: bool,
+    },
     /// The gateway's own CA: make it, show it, install it where programs look.
     Trust {
         /// What to do with it.
