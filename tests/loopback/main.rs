@@ -6,6 +6,7 @@ mod fidelity;
 mod hostile;
 mod money;
 mod protocol;
+mod rows;
 mod secrets;
 mod streams;
 mod upstream;
