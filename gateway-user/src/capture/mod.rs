@@ -9,6 +9,7 @@ mod redirect;
 pub mod socket;
 pub mod steer;
 mod steering;
+pub mod target;
 
 pub use listen::Listeners;
 pub use netns::{Entrance, Namespace};
