@@ -6,6 +6,7 @@ pub mod listen;
 pub mod netns;
 pub mod preflight;
 mod redirect;
+pub mod rights;
 pub mod socket;
 pub mod steer;
 mod steering;
@@ -13,6 +14,7 @@ pub mod target;
 
 pub use listen::Listeners;
 pub use netns::{Entrance, Namespace};
+pub use preflight::Preflight;
 pub use redirect::{Redirect, RedirectError};
 pub use socket::Exempt;
 pub use steer::{

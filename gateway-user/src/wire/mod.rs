@@ -13,5 +13,6 @@ pub mod reading;
 pub mod shape;
 pub mod sse;
 pub mod unescape;
+pub mod websocket;
 
 pub use dialects::Dialect;
