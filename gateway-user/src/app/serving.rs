@@ -73,9 +73,11 @@ impl Serving {
         });
     }
 
-    /// Closes all doors.
-    pub fn close_doors(&self) {
-        self.lock().iter().for_each(One::close_door);
+    /// Closes all doors, and returns the apps.
+    pub fn close_doors(&self) -> Vec<Served> {
+        let all = self.lock();
+        all.iter().for_each(One::close_door);
+        all.iter().map(|one| one.served.clone()).collect()
     }
 
     /// Each app: name, cgroup, mode, and what the kernel counted.
@@ -99,6 +101,7 @@ impl One {
         json!({
             "app": &*services.app,
             "cgroup": self.served.cgroup,
+            "cgroup_id": self.cgroup,
             "mode": services.config.mode,
             "via": services.steer.as_ref().map(|steer| steer.via().to_string()),
             "namespaces": services.steer.as_ref().and_then(|steer| steer.kernel()).map(|steer| steer.listening_in().len()),
