@@ -4,5 +4,6 @@ mod known;
 mod lifetime;
 mod refused;
 mod setup;
+mod spaces;
 mod steered;
 mod world;
