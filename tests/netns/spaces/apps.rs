@@ -20,6 +20,7 @@ fn two_apps_have_their_own_modes_and_budgets() {
                 warn.path()
             ),
         );
+        let _lives = [net.lives(&strict, &space), net.lives(&warn, &space)];
         let gateway = net.attach(&["--config", file.to_str().expect("plain")]).await;
         let ready = gateway.said();
         assert!(ready.contains("mode strict; attached to") && ready.contains("mode warn"), "{ready}");
@@ -48,6 +49,7 @@ fn two_apps_have_their_own_modes_and_budgets() {
 fn one_of_two_apps_is_let_go_and_the_gateway_ends_with_the_last() {
     within(|net| async move {
         let (first, second, space) = (Cgroup::new("first"), Cgroup::new("second"), net.container());
+        let _lives = [net.lives(&first, &space), net.lives(&second, &space)];
         for fail in ["closed", "open"] {
             let attach = ["--cgroup", first.path(), "--cgroup", second.path(), "--fail", fail];
             let gateway = net.attach(&attach).await;

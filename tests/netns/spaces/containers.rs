@@ -11,7 +11,7 @@ fn a_container_is_protected_and_goes_out_from_its_own_address() {
     within(|net| async move {
         let (cgroup, space) = (Cgroup::new("container"), net.container());
         // It lives before the gateway comes.
-        let mut app = net.program(&cgroup, Some(&space), "exec sleep infinity").spawn().expect("sh runs");
+        let mut app = net.lives(&cgroup, &space);
         let gateway = net.attach(&["--cgroup", cgroup.path()]).await;
 
         let key = sample_key();
@@ -39,8 +39,7 @@ fn a_container_is_protected_and_goes_out_from_its_own_address() {
 fn both_namespaces_of_one_cgroup_are_served_apart() {
     within(|net| async move {
         let (cgroup, first, second) = (Cgroup::new("both"), net.container(), net.container());
-        let keep = |space| net.program(&cgroup, Some(space), "exec sleep infinity").spawn().expect("sh runs");
-        let _apps = [keep(&first), keep(&second)];
+        let _lives = [net.lives(&cgroup, &first), net.lives(&cgroup, &second)];
         let gateway = net.attach(&["--cgroup", cgroup.path()]).await;
         // Kept connections must not be shared between them: each goes out over its own wire.
         for space in [&first, &second, &first] {
@@ -89,7 +88,7 @@ fn a_namespace_that_has_ended_is_forgotten() {
             status["apps"][0]["namespaces"].as_u64().expect("a number")
         };
         assert_eq!(listening().await, 1, "its own");
-        let mut app = net.program(&cgroup, Some(&space), "exec sleep infinity").spawn().expect("sh runs");
+        let mut app = net.lives(&cgroup, &space);
         until(async || listening().await == 2).await;
         assert_eq!(status(&net.ask(&cgroup, Some(&space), "hello").await), "200");
         let inode = std::fs::metadata(format!("/proc/{}/ns/net", space.pid())).expect("it lives");
@@ -107,7 +106,7 @@ fn a_namespace_that_has_ended_is_forgotten() {
 fn a_restarted_gateway_listens_again_where_the_kernel_steers_to() {
     within(|net| async move {
         let (cgroup, space) = (Cgroup::new("restart"), net.container());
-        let mut app = net.program(&cgroup, Some(&space), "exec sleep infinity").spawn().expect("sh runs");
+        let mut app = net.lives(&cgroup, &space);
         let gateway = net.attach(&["--cgroup", cgroup.path()]).await;
         assert_eq!(status(&net.ask(&cgroup, Some(&space), "hello").await), "200");
         let before = gateway::capture::Steer::pinned_listeners(&cgroup.0);

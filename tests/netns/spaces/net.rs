@@ -118,6 +118,11 @@ impl Net {
         command
     }
 
+    /// A program that only lives there, so that the gateway finds its namespace.
+    pub fn lives(&self, cgroup: &Cgroup, space: &Space) -> Child {
+        self.program(cgroup, Some(space), "exec sleep infinity").spawn().expect("sh runs")
+    }
+
     /// Runs a script there to its end.
     pub async fn run(&self, cgroup: &Cgroup, space: Option<&Space>, script: &str) -> Output {
         let run = self.program(cgroup, space, script).output();
