@@ -1,6 +1,7 @@
 //! The composition root: puts the rooms together from a configuration, and runs them until told to stop.
 
 mod answers;
+mod attach;
 mod doors;
 mod rights;
 mod run;
@@ -19,6 +20,7 @@ use std::{
 use anyhow::Context;
 
 pub use answers::answer;
+pub use attach::{Attachment, attach};
 pub use doors::Transparent;
 pub use rights::files;
 pub use run::{Doors, Stopped, run};

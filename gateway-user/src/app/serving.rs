@@ -1,9 +1,6 @@
 //! The apps a running gateway serves through the transparent door, each of which may be let go by itself.
 
-use std::{
-    path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
 use tokio::{sync::Semaphore, task::AbortHandle};
@@ -13,7 +10,7 @@ use super::{
     doors::{self, Transparent},
     spaces::{Spaces, Threads},
 };
-use crate::capture::{Steering, cgroup};
+use crate::capture::cgroup;
 
 /// The apps and their doors.
 pub struct Serving(Mutex<Vec<One>>);
@@ -25,6 +22,8 @@ struct One {
     cgroup: u64,
     /// Its accept loop, and what looks after other network namespaces.
     door: Vec<AbortHandle>,
+    /// It was let go and its flows are ending.
+    ending: bool,
 }
 
 impl Serving {
@@ -43,39 +42,43 @@ impl Serving {
                 Some(door) => open_door(served, door, threads, connections).await,
                 None => Vec::new(),
             };
-            all.push(One { served: served.clone(), cgroup: id.unwrap_or(0), door });
+            all.push(One { served: served.clone(), cgroup: id.unwrap_or(0), door, ending: false });
         }
         Serving(Mutex::new(all))
     }
 
-    /// Whether the app with this cgroup is served.
+    /// Whether the app with this cgroup is served and not already let go.
     pub fn serves(&self, cgroup: u64) -> bool {
-        self.lock().iter().any(|one| one.cgroup == cgroup)
+        self.lock().iter().any(|one| one.cgroup == cgroup && !one.ending)
     }
 
     /// Whether it is the only one.
     pub fn is_last(&self, cgroup: u64) -> bool {
-        self.lock().iter().all(|one| one.cgroup == cgroup)
+        self.lock().iter().all(|one| one.cgroup == cgroup || one.ending)
     }
 
     /// Closes its door, lets its flows end, then removes its steering; the others go on.
-    pub fn let_go(&self, cgroup: u64) {
-        let mut all = self.lock();
-        let Some(at) = all.iter().position(|one| one.cgroup == cgroup) else { return };
-        let one = all.remove(at);
-        drop(all);
-        one.close_door();
+    pub fn let_go(self: &Arc<Self>, cgroup: u64) {
+        let served = {
+            let mut all = self.lock();
+            let Some(one) = all.iter_mut().find(|one| one.cgroup == cgroup && !one.ending) else { return };
+            one.ending = true;
+            one.close_door();
+            one.served.clone()
+        };
+        let serving = Arc::clone(self);
         tokio::spawn(async move {
-            doors::drain(std::slice::from_ref(&one.served)).await;
-            if let Some(path) = &one.served.cgroup {
-                release(path);
-            }
+            doors::drain(std::slice::from_ref(&served)).await;
+            release(&served);
+            serving.lock().retain(|one| one.cgroup != cgroup);
         });
     }
 
-    /// Closes all doors.
-    pub fn close_doors(&self) {
-        self.lock().iter().for_each(One::close_door);
+    /// Closes all doors, and returns the apps.
+    pub fn close_doors(&self) -> Vec<Served> {
+        let all = self.lock();
+        all.iter().for_each(One::close_door);
+        all.iter().map(|one| one.served.clone()).collect()
     }
 
     /// Each app: name, cgroup, mode, and what the kernel counted.
@@ -99,6 +102,7 @@ impl One {
         json!({
             "app": &*services.app,
             "cgroup": self.served.cgroup,
+            "cgroup_id": self.cgroup,
             "mode": services.config.mode,
             "via": services.steer.as_ref().map(|steer| steer.via().to_string()),
             "namespaces": services.steer.as_ref().and_then(|steer| steer.kernel()).map(|steer| steer.listening_in().len()),
@@ -124,9 +128,10 @@ async fn open_door(
     tasks
 }
 
-fn release(path: &Path) {
-    match Steering::detach_cgroup(path) {
-        Ok(()) => tracing::info!(cgroup = %path.display(), "detached"),
+fn release(served: &Served) {
+    let (Some(steer), Some(cgroup)) = (&served.services.steer, &served.cgroup) else { return };
+    match steer.detach(cgroup) {
+        Ok(()) => tracing::info!(cgroup = %cgroup.display(), "detached"),
         Err(error) => tracing::error!(%error, "a cgroup stays attached: run `gateway detach`"),
     }
 }

@@ -123,6 +123,17 @@ impl Steering {
         })
     }
 
+    /// Removes what this value holds of steering `cgroup`, which it was made for; connections that go on keep its tables.
+    ///
+    /// # Errors
+    /// Something cannot be removed.
+    pub fn detach(&self, cgroup: &Path) -> Result<(), SteerError> {
+        match self {
+            Steering::Kernel(steer) => steer.detach(),
+            Steering::Redirect(_) => Redirect::detach_cgroup(cgroup),
+        }
+    }
+
     /// Every attached cgroup of this system; where the cgroup itself is gone, its pin folder.
     pub fn attached() -> Vec<PathBuf> {
         rights::privileged(|| {

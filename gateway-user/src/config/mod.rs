@@ -1,9 +1,11 @@
 //! What the operator asked for: read in layers, compiled, and for each value where it came from.
 
+mod apps;
 mod explain;
 mod keys;
 mod layers;
 mod node;
+mod place;
 mod problem;
 mod read;
 mod suggest;
@@ -15,8 +17,10 @@ use std::time::Duration;
 
 use http::Uri;
 
+pub use apps::{AppConfig, MAX_APPS};
 pub use explain::Explained;
 pub use layers::{Layers, Overrides};
+pub use place::Place;
 pub use problem::{Origin, Problem};
 pub use values::{
     Action, Cut, Dictionary, Fail, Limits, Mode, Quic, RuleActions, Rules, SteerScope, UnknownModel, Via,
@@ -65,6 +69,8 @@ pub struct Config {
     pub limits: Limits,
     /// Threads of the data plane.
     pub workers: usize,
+    /// The apps that are served by one gateway, where the file names them.
+    pub apps: Vec<AppConfig>,
     origins: Vec<Origin>,
 }
 
@@ -101,6 +107,7 @@ impl Config {
             unknown_model: UnknownModel::Highest,
             limits: defaults,
             workers: std::thread::available_parallelism().map_or(1, usize::from),
+            apps: vec![],
             origins: vec![Origin::BuiltIn; keys::KEYS.len()],
         }
     }

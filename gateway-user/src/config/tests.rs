@@ -115,6 +115,7 @@ limits:
   first_byte_seconds: 30
   drain_seconds: 0
 workers: 2
+apps: [{cgroup: a, mode: warn}]
 ";
     let file = File::new("every", text);
     let config = Layers::new().file(file.path()).load().unwrap();
