@@ -36,7 +36,8 @@ pub fn attach(common: &Common, steer: &SteerArgs, places: &PlaceArgs, create: bo
     let config = config::load(common, |overrides| config::steering(steer, overrides))?;
     check_rights(&config)?;
     let apps = places::choose(&config, &places.places(), create)?;
-    rights::confine(&app::files(&config))?;
+    let configs = apps.iter().map(|app| &app.config).chain([&config]);
+    rights::confine(&configs.flat_map(app::files).collect::<Vec<_>>())?;
     let runtime = runtime(&config)?;
     let (stopped, left) = runtime.block_on(async {
         let (app, doors, addresses) = app::attach(&config, apps)?;
