@@ -7,5 +7,6 @@ mod namespaces;
 mod refused;
 mod restarted;
 mod setup;
+mod spaces;
 mod steered;
 mod world;
