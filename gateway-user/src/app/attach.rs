@@ -4,7 +4,7 @@ use std::{collections::HashMap, net::SocketAddrV4, path::PathBuf};
 
 use super::{App, Doors, Transparent, Wanted, catalog, known_hosts};
 use crate::{
-    capture::{Steer, SteerOptions, Steering, listen},
+    capture::{Steer, SteerOptions, Steering, listen, rights},
     config::Config,
 };
 
@@ -30,7 +30,11 @@ pub fn attach(config: &Config, apps: Vec<Attachment>) -> anyhow::Result<(App, Do
         let earlier = Steering::earlier_listener(&cgroup).map(|(v4, _)| v4.port());
         let listeners = listen::bind_again(earlier)?;
         let (listen_v4, listen_v6) = listeners.addresses()?;
-        let ports = Steer::pinned_listeners(&cgroup).into_iter().map(|(cookie, v4, _)| (cookie, v4.port()));
+        let pinned = {
+            let cgroup = cgroup.clone();
+            rights::privileged(move || Steer::pinned_listeners(&cgroup))
+        };
+        let ports = pinned.into_iter().map(|(cookie, v4, _)| (cookie, v4.port()));
         bound.push((listeners, ports.collect::<HashMap<u64, u16>>()));
         addresses.push(listen_v4);
         let options = SteerOptions {

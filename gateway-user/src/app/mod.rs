@@ -2,6 +2,7 @@
 
 mod answers;
 mod attach;
+mod coverage;
 mod doors;
 mod rights;
 mod run;
@@ -30,7 +31,7 @@ use crate::{
     audit::Journal,
     capture::{Exempt, SteerOptions, Steering},
     config::{Config, Dictionary, Mode},
-    flow::{Remembered, Running, Services},
+    flow::{Coverage, Remembered, Running, Services, Untrusted},
     identity::Digester,
     inspect::{Engine, RuleSet},
     ledger::{Budget, Ledger, Nanos, Prices, ScopeName, Window},
@@ -58,8 +59,6 @@ pub struct App {
     pub store: Arc<dyn Store>,
     /// The CA and its bundles.
     pub trust: Trust,
-    /// What enters other network namespaces, at the transparent door.
-    threads: Option<spaces::Threads>,
 }
 
 /// An app to be served: its policy, its name and how its connections are steered.
@@ -102,13 +101,13 @@ impl App {
             leaves: Arc::new(Leaves::new(Arc::clone(trust.authority()))?),
             journal: Arc::new(Journal::open(Arc::clone(&store))?),
             counters: Arc::default(),
+            coverage: Arc::default(),
+            untrusted: Arc::default(),
             catalog,
             ledger,
             exempt,
             key,
         };
-        let is_steered = apps.iter().any(|app| app.steer.is_some());
-        let threads = is_steered.then(spaces::Threads::start).transpose()?;
         let steers = steer::attach(&apps)?;
         let served: Vec<Served> = apps
             .into_iter()
@@ -118,7 +117,7 @@ impl App {
             .collect();
         let services = served.first().map(|first| Arc::clone(&first.services));
         let services = services.context("there is no app to serve")?;
-        Ok(App { services, served, store, trust, threads })
+        Ok(App { services, served, store, trust })
     }
 
     /// Writes everything down and lets go of the store.
@@ -142,6 +141,8 @@ struct Shared {
     leaves: Arc<Leaves>,
     pool: Arc<Pool>,
     counters: Arc<Counters>,
+    coverage: Arc<Coverage>,
+    untrusted: Arc<Untrusted>,
     exempt: Exempt,
     key: [u8; 32],
 }
@@ -164,6 +165,8 @@ impl Shared {
             steer,
             exempt: self.exempt.clone(),
             counters: Arc::clone(&self.counters),
+            coverage: Arc::clone(&self.coverage),
+            untrusted: Arc::clone(&self.untrusted),
             running: Running::default(),
             remembered: Remembered::default(),
             digester: Digester::new(&self.key),

@@ -10,7 +10,10 @@ use super::{
     doors::{self, Transparent},
     spaces::{Spaces, Threads},
 };
-use crate::capture::cgroup;
+use crate::{
+    capture::{cgroup, rights},
+    flow::Services,
+};
 
 /// The apps and their doors.
 pub struct Serving(Mutex<Vec<One>>);
@@ -31,20 +34,21 @@ impl Serving {
     pub async fn open(
         served: &[Served],
         doors: Vec<Transparent>,
-        threads: Option<&Threads>,
         connections: &Arc<Semaphore>,
-    ) -> Serving {
+    ) -> std::io::Result<Serving> {
+        // With the rights that are kept for it; this thread has none any more.
+        let threads = (!doors.is_empty()).then(|| rights::privileged(Threads::start)).transpose()?;
         let mut all = Vec::with_capacity(served.len());
         let mut doors = doors.into_iter();
         for served in served {
             let id = served.cgroup.as_deref().and_then(|path| cgroup::id(path).ok());
             let door = match doors.next() {
-                Some(door) => open_door(served, door, threads, connections).await,
+                Some(door) => open_door(served, door, threads.as_ref(), connections).await,
                 None => Vec::new(),
             };
             all.push(One { served: served.clone(), cgroup: id.unwrap_or(0), door, ending: false });
         }
-        Serving(Mutex::new(all))
+        Ok(Serving(Mutex::new(all)))
     }
 
     /// Whether the app with this cgroup is served and not already let go.
@@ -84,6 +88,11 @@ impl Serving {
     /// Each app: name, cgroup, mode, and what the kernel counted.
     pub fn status(&self) -> Value {
         self.lock().iter().map(One::status).collect()
+    }
+
+    /// What the flows of each app share.
+    pub fn services(&self) -> Vec<Arc<Services>> {
+        self.lock().iter().map(|one| Arc::clone(&one.served.services)).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<One>> {

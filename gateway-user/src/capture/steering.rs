@@ -6,6 +6,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Steering of one cgroup, held by the gateway that serves it.
 pub enum Steering {
@@ -127,11 +128,12 @@ impl Steering {
     ///
     /// # Errors
     /// Something cannot be removed.
-    pub fn detach(&self, cgroup: &Path) -> Result<(), SteerError> {
-        match self {
+    pub fn detach(self: &Arc<Self>, cgroup: &Path) -> Result<(), SteerError> {
+        let (held, cgroup) = (Arc::clone(self), cgroup.to_owned());
+        rights::privileged(move || match &*held {
             Steering::Kernel(steer) => steer.detach(),
-            Steering::Redirect(_) => Redirect::detach_cgroup(cgroup),
-        }
+            Steering::Redirect(_) => Redirect::detach_cgroup(&cgroup),
+        })
     }
 
     /// Every attached cgroup of this system; where the cgroup itself is gone, its pin folder.

@@ -5,12 +5,14 @@ mod ask;
 mod attach;
 mod config;
 mod detach;
+mod doctor;
 mod explain;
 mod launch;
 mod output;
 mod places;
 mod proxy;
 mod records;
+mod shell;
 mod status;
 mod trust;
 
@@ -97,8 +99,11 @@ fn run(cli: Cli) -> Outcome {
             attach::run(common, &steer, cgroup, user.as_deref(), &command)
         }
         Command::Proxy { listen, upstream } => proxy::proxy(common, listen, upstream),
-        Command::Status => status::status(common),
+        Command::Status { coverage } => status::status(common, coverage),
         Command::Trust { action } => trust::trust(common, &action),
+        Command::Doctor { cgroup, pid, upstream } => {
+            doctor::doctor(common, cgroup.as_deref(), pid, upstream.as_deref())
+        }
         Command::List { limit, verdict } => records::list(common, limit, verdict.as_deref()),
         Command::Show { id } => records::show(common, &id),
         Command::Usage => records::usage(common),

@@ -20,6 +20,7 @@ const WHOLE: &[&str] = &[
     "limits.first_byte_seconds",
     "limits.upstream_connect_seconds",
     "listen",
+    "metrics",
     "prices",
     "providers",
     "state",

@@ -11,7 +11,7 @@ use super::node::{self, Node, Value};
 use super::problem::{Origin, Problem};
 use super::read::unknown_key;
 use super::suggest::nearest;
-use super::values::{Fail, Mode, Quic};
+use super::values::{Fail, Mode, Plain, Quic, Untrusting};
 use crate::telemetry;
 
 /// The most a configuration file may hold.
@@ -230,6 +230,12 @@ pub(super) fn derive(config: &mut Config) {
     }
     if config.origin("quic") == &Origin::BuiltIn && config.mode == Mode::Warn {
         config.quic = Quic::Known;
+    }
+    if config.origin("plain") == &Origin::BuiltIn && config.mode == Mode::Warn {
+        config.plain = Plain::Inspect;
+    }
+    if config.origin("untrusted") == &Origin::BuiltIn && config.mode == Mode::Warn {
+        config.untrusted = Untrusting::Relay;
     }
 }
 
