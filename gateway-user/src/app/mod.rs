@@ -3,6 +3,7 @@
 mod answers;
 mod coverage;
 mod doors;
+mod rights;
 mod run;
 mod secret;
 mod serving;
@@ -20,6 +21,7 @@ use anyhow::Context;
 
 pub use answers::answer;
 pub use doors::Transparent;
+pub use rights::files;
 pub use run::{Doors, Stopped, run};
 pub use secret::digest_key;
 

@@ -90,8 +90,9 @@ impl Event {
     /// `None` where an event cannot stand twice: with several texts, edits, or a meaning beside its text.
     pub fn split(&mut self, clear: u64) -> Option<Event> {
         let &[part] = &self.parts[..] else { return None };
-        let plain =
-            Marks { start: self.marks.start, choices: self.marks.choices, ..Marks::default() } == self.marks;
+        // Usage is a running total wherever it stands beside text, so that it may be said twice.
+        let Marks { opens, finished, stop, terminal, error, .. } = self.marks;
+        let plain = opens.is_none() && finished == 0 && !(stop || terminal || error);
         let simple =
             self.edits.is_empty() && plain && matches!(self.data, Data::Line(_)) && part.form != Form::Raw;
         if !simple || clear <= part.start || clear >= part.end {

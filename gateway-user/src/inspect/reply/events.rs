@@ -17,8 +17,8 @@ use crate::wire::Dialect;
 use crate::wire::dialects::{Marks, Sent};
 use crate::wire::edit::Edit;
 use crate::wire::event::Usage;
+use crate::wire::framer::{Framer, TooLong};
 use crate::wire::reading::Reading;
-use crate::wire::sse::{self, Framer};
 
 /// An event stream.
 pub struct Events {
@@ -79,13 +79,13 @@ impl Events {
             engine,
             dialect,
             options,
-            framer: Framer::default(),
+            framer: if options.array { Framer::items() } else { Framer::events() },
             reading: Reading::new(),
             tracks: Vec::new(),
             queue: VecDeque::new(),
             held: 0,
             run: Run::default(),
-            sent: Sent::default(),
+            sent: Sent { array: options.array, ..Sent::default() },
             released: Vec::new(),
             usage: None,
             findings: Vec::new(),
@@ -108,7 +108,7 @@ impl Events {
             match self.framer.next_event() {
                 Ok(Some(place)) => self.event(place, out),
                 Ok(None) => break,
-                Err(sse::TooLong) => self.stop = Some(Stop::TooLong),
+                Err(TooLong) => self.stop = Some(Stop::TooLong),
             }
         }
         self.flush(out);
@@ -166,7 +166,7 @@ impl Events {
 
     /// Remembers what an early ending must repeat of an event that went to the client.
     fn remember(&mut self, raw: &Bytes) {
-        let data = sse::data(raw);
+        let data = self.framer.data(raw);
         let payload = payload(raw, &data);
         if self.reading.read(payload, self.dialect.event(), false).is_ok() {
             self.dialect.refine(payload, &mut self.reading);
@@ -193,9 +193,9 @@ impl Events {
 
     /// Takes one event. `place` says where in the framer's buffer it stands.
     fn whole(&mut self, raw: Bytes, place: Option<Range<usize>>, out: &mut Vec<Released>) {
-        let data = sse::data(&raw);
+        let data = self.framer.data(&raw);
         let marks = self.read(payload(&raw, &data));
-        if marks.repeats {
+        if marks.ends_first {
             self.end_channels(&marks);
             self.apply(None);
         }
@@ -302,6 +302,10 @@ impl Events {
     /// Releases the decided part of the event that waits at the head of the queue.
     pub fn relax(&mut self, out: &mut Vec<Released>) {
         self.settle(out);
+        // An item of an array cannot be said in two: the bracket or comma before it belongs to one of them only.
+        if self.options.array {
+            return;
+        }
         let Some(event) = self.queue.front_mut() else { return };
         let [part] = &event.parts[..] else { return };
         let clear = self.tracks[part.track].clear();
