@@ -229,7 +229,11 @@ async fn row_socks() {
         let stage = Stage::new(&["--mode", mode]).await;
         let mut tunnel = stage.tunnel(&format!("127.0.0.1:{}", stage.provider.http.port())).await;
         tunnel.send(bytes).await;
-        assert_closed(&mut tunnel).await;
+        match mode {
+            "strict" => assert_closed(&mut tunnel).await,
+            // The provider speaks no SOCKS, and says so.
+            _ => assert!(tunnel.more().await),
+        }
         drop(tunnel);
         check(&stage.recorded().await, verdict, "SOCKS");
     }
@@ -453,7 +457,7 @@ async fn headers_go_on_in_their_order_and_case_and_none_is_added() {
     let body = chat("hello", "deltas=3", false);
     let head = format!(
         "POST {PATH} HTTP/1.1\r\nX-Stainless-OS: Linux\r\nHost: localhost\r\nauthorization: Bearer simulated\r\n\
-         ACCEPT: */*\r\ncontent-Type: application/json\r\nx-empty: \r\nContent-Length: {}\r\nz-Last: 1\r\n\r\n",
+         ACCEPT: */*\r\ncontent-Type: application/json\r\nx-empty:\r\nContent-Length: {}\r\nz-Last: 1\r\n\r\n",
         body.len()
     );
     connection.send((head.clone() + &body).as_bytes()).await;
