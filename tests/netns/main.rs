@@ -8,5 +8,6 @@ mod namespaces;
 mod refused;
 mod restarted;
 mod setup;
+mod spaces;
 mod steered;
 mod world;
