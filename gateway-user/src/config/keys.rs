@@ -95,7 +95,7 @@ keys! {
         unknown_model = read::choice, ToString::to_string;
     "limits.connections": "connections at once, 1 to 1000000; more wait to be accepted",
         limits.connections = |node: &_| read::number(node, 1..=1_000_000).map(|count| count as usize), ToString::to_string;
-    "limits.header_bytes": "head of one request or reply, 8KiB to 1MiB; longer ones are refused",
+    "limits.header_bytes": "head of one request, 8KiB to 1MiB; longer ones are refused, as are replies with a head over 256KiB",
         limits.header_bytes = |node: &_| read::size(node, 8 * KIB..=MIB), ToString::to_string;
     "limits.request_bytes": "decoded request body that is judged whole, 64KiB to 1GiB; strict refuses longer ones",
         limits.request_bytes = |node: &_| read::size(node, 64 * KIB..=1024 * MIB), ToString::to_string;
