@@ -20,7 +20,7 @@ use gateway::simulate::world;
 
 use phases::Measured;
 use processes::Running;
-use rows::{Place, Row};
+use rows::{Door, Place, Row};
 
 #[derive(Parser)]
 #[command(
@@ -62,7 +62,8 @@ fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let folder = tempfile::TempDir::new()?;
     let inside = nix::unistd::geteuid().is_root();
     if inside {
-        let addresses = [("api.openai.com", Ipv4Addr::new(192, 0, 2, 10))];
+        let addresses =
+            [("api.openai.com", Ipv4Addr::new(192, 0, 2, 10)), (rows::UNKNOWN_HOST.0, rows::UNKNOWN_HOST.1)];
         world::enter(folder.path(), &addresses)?;
     } else {
         eprintln!("not root: the forward and transparent doors need namespaces and are left out");
@@ -97,7 +98,11 @@ fn measure(place: &Place, row: &Row, options: &Options) -> anyhow::Result<Vec<Me
     phases::prove(place, row).with_context(|| format!("it does not pass requests on\n{}", proxy.said()))?;
     let mut measured = Vec::new();
     for _ in 0..rounds {
-        measured.push(phases::round(place, row, &proxy, seconds)?);
+        let mut round = phases::round(place, row, &proxy, seconds)?;
+        if row.door == Door::Transparent {
+            round.push(phases::connects(place, options.quick)?);
+        }
+        measured.push(round);
         eprintln!("-- {} measured", row.name);
     }
     Ok(measured)
