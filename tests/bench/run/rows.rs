@@ -8,6 +8,7 @@ use anyhow::Context;
 use gateway::inspect::RuleSet;
 
 use crate::processes::{self, Running};
+use crate::relayed;
 
 /// The processor of load and provider; the proxy shares it in path phases.
 pub const LOAD_CPU: usize = 0;
@@ -15,9 +16,6 @@ pub const LOAD_CPU: usize = 0;
 pub const PROXY_CPU: usize = 1;
 /// Where a proxy listens.
 const PROXY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 18500);
-
-/// A host that no rule of the kernel programs leaves out, as some do for loopback, and that is not steered.
-pub const UNKNOWN_HOST: (&str, Ipv4Addr) = ("host.example", Ipv4Addr::new(192, 0, 2, 11));
 
 /// The configuration without rules.
 const BARE: &str = "bare.yaml";
@@ -100,7 +98,7 @@ impl Place {
         let mut command = self.binary("bench-serve");
         command.args(["--https", &self.https.to_string(), "--http", &self.http.to_string()]);
         command.arg("--certs").arg(&self.folder).stdin(Stdio::piped());
-        let mut provider = Running::start(command, LOAD_CPU, &self.folder.join("provider.log"))?;
+        let mut provider = Running::start(command, Some(LOAD_CPU), &self.log("provider"))?;
         provider.ready()?;
         Ok(provider)
     }
@@ -128,7 +126,7 @@ impl Place {
                 command
             }
         };
-        let mut running = Running::start(command, PROXY_CPU, &self.folder.join(format!("{}.log", row.name)))?;
+        let mut running = Running::start(command, Some(PROXY_CPU), &self.log(row.name))?;
         match row.door {
             Door::Transparent => running.ready()?,
             _ => running.listens(PROXY)?,
@@ -141,13 +139,7 @@ impl Place {
     pub fn load(&self, row: Option<&Row>) -> anyhow::Result<Command> {
         let load = self.binaries.join("bench-load");
         let mut command = match row.map(|row| row.door) {
-            // Joins the cgroup, then becomes the load generator.
-            Some(Door::Transparent) => {
-                let join = r#"echo $$ > "$0/cgroup.procs" && exec "$@""#;
-                let mut command = Command::new("sh");
-                command.args(["-c", join]).arg(cgroup_mount()?.join(&self.cgroup)).arg("taskset");
-                command
-            }
+            Some(Door::Transparent) => self.joining("taskset".as_ref())?,
             _ => Command::new("taskset"),
         };
         command.args(["-c", &LOAD_CPU.to_string()]).arg(load);
@@ -173,6 +165,47 @@ impl Place {
         Ok(command)
     }
 
+    /// A gateway that relays what leaves the bench's cgroup, on any processor.
+    pub fn relay(&self) -> anyhow::Result<Running> {
+        let row = Row { name: "relayed", door: Door::Transparent, needs_root: true };
+        self.trust(&row)?;
+        let mut command = self.gateway(&row);
+        command.args(["attach", "--create", "--cgroup", &self.cgroup]);
+        let mut running = Running::start(command, None, &self.log(row.name))?;
+        running.ready()?;
+        Ok(running)
+    }
+
+    /// What serves and fetches bulk data.
+    pub fn bulk(&self) -> Command {
+        let mut command = self.binary("bench-bulk");
+        command.arg("--certs").arg(&self.folder);
+        command
+    }
+
+    /// The same, inside the cgroup or not.
+    pub fn bulk_client(&self, inside: bool) -> anyhow::Result<Command> {
+        if !inside {
+            return Ok(self.bulk());
+        }
+        let mut command = self.joining(&self.binaries.join("bench-bulk"))?;
+        command.arg("--certs").arg(&self.folder);
+        Ok(command)
+    }
+
+    /// Where a process of the bench says what it has to say.
+    pub fn log(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("{name}.log"))
+    }
+
+    /// A command that joins the cgroup, then becomes `program`.
+    fn joining(&self, program: &Path) -> anyhow::Result<Command> {
+        let join = r#"echo $$ > "$0/cgroup.procs" && exec "$@""#;
+        let mut command = Command::new("sh");
+        command.args(["-c", join]).arg(cgroup_mount()?.join(&self.cgroup)).arg(program);
+        Ok(command)
+    }
+
     /// What compares `connect()` inside the attached cgroup with a cgroup beside it.
     pub fn connects(&self, blocks: usize) -> anyhow::Result<Command> {
         let mount = cgroup_mount()?;
@@ -183,7 +216,8 @@ impl Place {
         let mut command = Command::new("taskset");
         command.args(["-c", &LOAD_CPU.to_string()]).arg(self.binaries.join("bench-connect"));
         command.arg("--inside").arg(mount.join(&self.cgroup)).arg("--outside").arg(beside);
-        command.args(["--to", &format!("{}:18600", UNKNOWN_HOST.1), "--blocks", &blocks.to_string()]);
+        // A host that is not steered, and not loopback, which some rules of the kernel programs leave out.
+        command.args(["--to", &format!("{}:18600", relayed::HOST.1), "--blocks", &blocks.to_string()]);
         Ok(command)
     }
 

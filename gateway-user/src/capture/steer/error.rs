@@ -64,6 +64,9 @@ pub enum SteerError {
         /// Why.
         source: io::Error,
     },
+    /// nftables cannot steer.
+    #[error(transparent)]
+    Redirect(#[from] crate::capture::RedirectError),
     /// The kernel does not tell which network namespace this is.
     #[error("cannot read the network namespace's cookie: {0}; Linux 5.14 or newer is needed")]
     Namespace(#[source] io::Error),
