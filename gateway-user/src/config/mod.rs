@@ -20,7 +20,7 @@ pub use layers::{Layers, Overrides};
 pub use problem::{Origin, Problem};
 pub use values::{
     Action, Cut, Dictionary, Fail, Limits, Mode, Quic, RuleActions, Rules, SteerScope, UnknownModel, Via,
-    dollars, nano_dollars,
+    WebSocket, dollars, nano_dollars,
 };
 
 /// The exit code for a command line or configuration that cannot be used (`EX_USAGE` of sysexits.h).
@@ -53,6 +53,8 @@ pub struct Config {
     pub quic: Quic,
     /// How a reply ends that is cut in mid-stream.
     pub cut: Cut,
+    /// What happens to WebSockets on LLM hosts.
+    pub websocket: WebSocket,
     /// What is looked for, and what is done about it.
     pub rules: Rules,
     /// Provider files beside the built-in ones.
@@ -95,6 +97,7 @@ impl Config {
             ports: vec![80, 443],
             quic: Quic::All,
             cut: Cut::Text,
+            websocket: WebSocket::Inspect,
             rules: Rules::default(),
             providers: vec![],
             prices: vec![],

@@ -21,6 +21,7 @@ mod serve;
 mod services;
 mod silence;
 mod site;
+mod socket;
 mod splice;
 mod stream;
 mod through;

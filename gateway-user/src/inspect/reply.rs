@@ -120,6 +120,16 @@ impl ReplyStream {
         }
     }
 
+    /// Takes one message of a WebSocket as one event, and appends what may go to the client: each piece then holds exactly
+    /// one message, in order, or after [`ReplyStream::relax`] a part of one. As [`ReplyStream::push`] otherwise; a stream
+    /// is given either chunks or messages.
+    pub fn message(&mut self, payload: Bytes, out: &mut Vec<Released>) {
+        match &mut self.body {
+            Body::Events(events) => events.message(payload, out),
+            Body::Raw(raw) | Body::Rest(_, raw) => raw.push(payload, out),
+        }
+    }
+
     /// Upstream's body ended: what is still held is decided and released.
     pub fn finish(&mut self, out: &mut Vec<Released>) {
         match &mut self.body {
@@ -205,6 +215,11 @@ impl ReplyStream {
     /// Whether the stream's last event has been released.
     pub fn is_complete(&self) -> bool {
         self.events().is_some_and(Events::is_complete)
+    }
+
+    /// Whether the answer has begun, as its dialect sees it.
+    pub fn is_started(&self) -> bool {
+        self.events().is_some_and(Events::is_started)
     }
 
     /// Whether the provider reported an error in the stream.

@@ -114,6 +114,8 @@ pub enum Data {
     Line(Span),
     /// Several `data` lines, joined by LF as the standard says.
     Lines(Vec<u8>),
+    /// The bytes themselves: the event is a message of a WebSocket and has no lines.
+    Whole,
 }
 
 /// Finds the data of a raw event.

@@ -82,6 +82,7 @@ impl Event {
                 [before, &payload, after].concat().into()
             }
             Data::Lines(_) => sse::with_data(&self.raw, &payload).into(),
+            Data::Whole => payload.into(),
             Data::None => self.raw.clone(),
         }
     }
@@ -92,8 +93,10 @@ impl Event {
         let &[part] = &self.parts[..] else { return None };
         let plain =
             Marks { start: self.marks.start, choices: self.marks.choices, ..Marks::default() } == self.marks;
-        let simple =
-            self.edits.is_empty() && plain && matches!(self.data, Data::Line(_)) && part.form != Form::Raw;
+        let simple = self.edits.is_empty()
+            && plain
+            && matches!(self.data, Data::Line(_) | Data::Whole)
+            && part.form != Form::Raw;
         if !simple || clear <= part.start || clear >= part.end {
             return None;
         }
@@ -134,7 +137,9 @@ impl Event {
             part.span = Span { start: head.start, end: part.span.end - head.len() as u32 };
         }
         debug_assert!(gone >= head.len());
-        self.data = sse::data(&raw);
+        if self.data != Data::Whole {
+            self.data = sse::data(&raw);
+        }
         self.raw = raw;
         self.edits.clear();
         self.logprobs.clear();
@@ -157,5 +162,6 @@ pub fn payload<'a>(raw: &'a [u8], data: &'a Data) -> &'a [u8] {
         Data::None => &[],
         Data::Line(span) => span.of(raw),
         Data::Lines(joined) => joined,
+        Data::Whole => raw,
     }
 }

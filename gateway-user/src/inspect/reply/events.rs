@@ -18,7 +18,7 @@ use crate::wire::dialects::{Marks, Sent};
 use crate::wire::edit::Edit;
 use crate::wire::event::Usage;
 use crate::wire::reading::Reading;
-use crate::wire::sse::{self, Framer};
+use crate::wire::sse::{self, Data, Framer};
 
 /// An event stream.
 pub struct Events {
@@ -26,6 +26,8 @@ pub struct Events {
     dialect: &'static dyn Dialect,
     options: ReplyOptions,
     framer: Framer,
+    /// The events are messages, without any framing.
+    messages: bool,
     reading: Reading,
     tracks: Vec<Track>,
     queue: VecDeque<Event>,
@@ -80,6 +82,7 @@ impl Events {
             dialect,
             options,
             framer: Framer::default(),
+            messages: false,
             reading: Reading::new(),
             tracks: Vec::new(),
             queue: VecDeque::new(),
@@ -112,6 +115,20 @@ impl Events {
             }
         }
         self.flush(out);
+        self.bound();
+    }
+
+    /// Takes one event that has come whole, without the framing of SSE.
+    pub fn message(&mut self, payload: Bytes, out: &mut Vec<Released>) {
+        self.settle(out);
+        self.messages = true;
+        if self.stop.is_none() {
+            self.whole(payload, None, out);
+            self.bound();
+        }
+    }
+
+    fn bound(&mut self) {
         if self.held > self.options.held_bytes || self.queue.len() > self.options.held_events {
             self.stop = self.stop.or(Some(Stop::Held));
         }
@@ -140,6 +157,11 @@ impl Events {
         self.sent.terminal || self.released.iter().any(|gone| gone.marks.terminal)
     }
 
+    /// Whether the answer has begun.
+    pub fn is_started(&self) -> bool {
+        self.sent.started || self.released.iter().any(|gone| gone.marks.start)
+    }
+
     /// The pieces from `first` on of those released last will not be sent.
     pub fn take_back(&mut self, first: usize) {
         self.released.retain(|gone| gone.piece < first);
@@ -166,7 +188,7 @@ impl Events {
 
     /// Remembers what an early ending must repeat of an event that went to the client.
     fn remember(&mut self, raw: &Bytes) {
-        let data = sse::data(raw);
+        let data = self.data(raw);
         let payload = payload(raw, &data);
         if self.reading.read(payload, self.dialect.event(), false).is_ok() {
             self.dialect.refine(payload, &mut self.reading);
@@ -191,9 +213,13 @@ impl Events {
         self.whole(raw, Some(place), out);
     }
 
+    fn data(&self, raw: &[u8]) -> Data {
+        if self.messages { Data::Whole } else { sse::data(raw) }
+    }
+
     /// Takes one event. `place` says where in the framer's buffer it stands.
     fn whole(&mut self, raw: Bytes, place: Option<Range<usize>>, out: &mut Vec<Released>) {
-        let data = sse::data(&raw);
+        let data = self.data(&raw);
         let marks = self.read(payload(&raw, &data));
         let text = self.scan(payload(&raw, &data));
         self.end_channels(&marks);
