@@ -9,6 +9,7 @@ use gateway_tests::gateway::State;
 use gateway_tests::{PATIENCE, chat, http, messages, provider_with};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::process::Command;
 
 /// A client program.
 #[derive(Clone, Copy)]
@@ -72,10 +73,22 @@ impl Scene {
     /// Call it inside a world.
     pub async fn new() -> Scene {
         let everywhere = |port| (Ipv4Addr::UNSPECIFIED, port).into();
-        let options =
+        let mut options =
             ProviderOptions { https: everywhere(443), http: everywhere(80), ..ProviderOptions::default() };
+        let more = ["generativelanguage.googleapis.com", "chatgpt.com", "ab.chatgpt.com"];
+        options.names.extend(more.map(String::from));
         let provider = provider_with(options).await;
         Scene { state: State::new(&provider), provider }
+    }
+
+    /// `gateway run` with these arguments of its own and the words of a command.
+    pub fn command(&self, arguments: &[&str], words: &[String]) -> Command {
+        static RUNS: AtomicU32 = AtomicU32::new(0);
+        let cgroup = format!("gateway-test-{}-{}", std::process::id(), RUNS.fetch_add(1, Relaxed));
+        let mut command =
+            self.state.command(&[&["run", "--cgroup", &cgroup][..], arguments, &["--"]].concat());
+        command.args(words);
+        command
     }
 
     /// Runs `client` under `gateway run` with more arguments for the gateway.
@@ -83,11 +96,7 @@ impl Scene {
     /// # Panics
     /// When the client cannot be run or prints something else than it should.
     pub async fn run(&self, client: Client, mode: Mode, prompt: &str, arguments: &[&str]) -> Seen {
-        static RUNS: AtomicU32 = AtomicU32::new(0);
-        let cgroup = format!("gateway-test-{}-{}", std::process::id(), RUNS.fetch_add(1, Relaxed));
-        let run = [&["run", "--cgroup", &cgroup][..], arguments, &["--"]].concat();
-        let mut command = self.state.command(&run);
-        command.args(client.command(mode, prompt));
+        let mut command = self.command(arguments, &client.command(mode, prompt));
         command.env("OPENAI_API_KEY", "simulated").env("ANTHROPIC_API_KEY", "simulated");
         command.env("SDK_FOLDER", installed());
         let done =
@@ -191,7 +200,7 @@ fn read_curl(out: &str, anthropic: bool) -> Seen {
 ///
 /// # Panics
 /// When they are not; the message says how to get them.
-fn installed() -> PathBuf {
+pub fn installed() -> PathBuf {
     let folder = std::env::var_os("GATEWAY_CLIENTS").map(PathBuf::from).unwrap_or_else(|| {
         let test = std::env::current_exe().expect("a running test has a path");
         let target = test.ancestors().find(|folder| folder.join("clients").is_dir());

@@ -4,7 +4,9 @@
 
 mod attached;
 mod client;
+mod programs;
 mod scenarios;
+mod turns;
 
 use client::{Client, Tool};
 
@@ -53,3 +55,45 @@ client!(node_openai, Client { tool: Tool::Node("openai_client.cjs"), anthropic: 
 client!(node_anthropic, Client { tool: Tool::Node("anthropic_client.cjs"), anthropic: true });
 client!(curl_openai, Client { tool: Tool::Curl, anthropic: false });
 client!(curl_anthropic, Client { tool: Tool::Curl, anthropic: true });
+
+/// One test per scenario for each program; a reason puts them behind `cargo xtask test --all`.
+macro_rules! program {
+    ($name:ident, $program:ident $(, ignore = $reason:literal)?) => {
+        mod $name {
+            use super::*;
+
+            #[test]
+            $(#[ignore = $reason])?
+            fn has_keys_redacted_both_ways() {
+                turns::redaction(&programs::$program);
+            }
+
+            #[test]
+            $(#[ignore = $reason])?
+            fn shows_a_refusal_and_asks_no_more() {
+                turns::refusal(&programs::$program);
+            }
+
+            #[test]
+            $(#[ignore = $reason])?
+            fn shows_a_budget_cut_and_asks_no_more() {
+                turns::cut(&programs::$program);
+            }
+        }
+    };
+}
+
+program!(claude_code, CLAUDE_CODE);
+program!(codex, CODEX, ignore = "waits for the Responses dialect");
+program!(gemini_cli, GEMINI_CLI, ignore = "waits for the Gemini dialect");
+program!(python_genai, GENAI, ignore = "waits for the Gemini dialect");
+program!(aider, AIDER);
+program!(python_litellm, LITELLM);
+program!(python_langchain, LANGCHAIN);
+program!(python_llm, LLM);
+program!(python_requests, REQUESTS);
+program!(python_aiohttp, AIOHTTP);
+program!(python_httpx_h2, HTTPX);
+program!(node_fetch, FETCH);
+program!(java_http_client, JAVA, ignore = "waits for the trust store of Java");
+program!(go_net_http, GO);

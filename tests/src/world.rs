@@ -9,8 +9,27 @@ use gateway::simulate::world;
 pub const OPENAI: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 10);
 /// The address of `api.anthropic.com` inside.
 pub const ANTHROPIC: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 20);
+/// The address of `generativelanguage.googleapis.com` inside.
+pub const GOOGLE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 25);
 /// The address of `plain.example`, which is no LLM host.
 pub const PLAIN: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 30);
+/// Where no route leads: hosts that real clients ask besides their provider. An address, because a resolver that
+/// nobody answers costs some of them seconds.
+const AWAY: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
+
+/// The names that lead somewhere inside.
+const HOSTS: &[(&str, Ipv4Addr)] = &[
+    ("api.openai.com", OPENAI),
+    ("chatgpt.com", OPENAI),
+    ("ab.chatgpt.com", OPENAI),
+    ("api.anthropic.com", ANTHROPIC),
+    ("generativelanguage.googleapis.com", GOOGLE),
+    ("plain.example", PLAIN),
+    ("github.com", AWAY),
+    ("api.github.com", AWAY),
+    ("raw.githubusercontent.com", AWAY),
+    ("play.googleapis.com", AWAY),
+];
 
 /// Runs a test inside; `folder` is the world's own. Needs root, and fails without.
 ///
@@ -20,8 +39,7 @@ pub fn inside<F: Future<Output = ()>>(test: impl FnOnce(&Path) -> F + Send + 'st
     let folder = tempfile::TempDir::new().expect("a temporary folder");
     let path = folder.path().to_owned();
     let thread = std::thread::spawn(move || {
-        let hosts = [("api.openai.com", OPENAI), ("api.anthropic.com", ANTHROPIC), ("plain.example", PLAIN)];
-        world::enter(&path, &hosts).unwrap_or_else(|error| panic!("{error}"));
+        world::enter(&path, HOSTS).unwrap_or_else(|error| panic!("{error}"));
         // One thread only: whatever it starts is inside as well.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.expect("a runtime").block_on(test(&path));

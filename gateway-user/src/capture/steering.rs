@@ -1,6 +1,6 @@
 //! Steering, whichever way this machine allows it: kernel programs, or nftables.
 
-use super::{Captured, Counters, Redirect, Steer, SteerError, SteerOptions, socket};
+use super::{Captured, Counters, Preflight, Redirect, Steer, SteerError, SteerOptions, rights, socket};
 use crate::config::Via;
 use std::io;
 use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
@@ -21,9 +21,22 @@ impl Steering {
     /// # Errors
     /// Each [`SteerError`] says what is wrong and what to do; nothing is left behind after one.
     pub fn attach(options: &SteerOptions, via: Via) -> Result<Steering, SteerError> {
-        match via {
-            Via::Auto | Via::Ebpf => Ok(Steering::Kernel(Box::new(Steer::attach(options)?))),
-            Via::Nftables => Ok(Steering::Redirect(Redirect::attach(options)?)),
+        let options = options.clone();
+        rights::privileged(move || {
+            let preflight = Preflight::look(via);
+            match preflight.chosen() {
+                Some(Via::Nftables) => redirect(&options),
+                Some(_) => kernel(&options),
+                None => Err(SteerError::NotReady(preflight.lacks(via).to_vec())),
+            }
+        })
+    }
+
+    /// The kernel programs, where that is how it works.
+    pub fn kernel(&self) -> Option<&Steer> {
+        match self {
+            Steering::Kernel(steer) => Some(steer),
+            Steering::Redirect(_) => None,
         }
     }
 
@@ -91,7 +104,10 @@ impl Steering {
     /// Where connections of `cgroup` are steered to by what an earlier gateway left, so that a restarted one can bind
     /// the same ports; none when nothing is attached.
     pub fn earlier_listener(cgroup: &Path) -> Option<(SocketAddrV4, Option<SocketAddrV6>)> {
-        Steer::pinned_listener(cgroup).or_else(|| Redirect::earlier_listener(cgroup))
+        let cgroup = cgroup.to_owned();
+        rights::privileged(move || {
+            Steer::pinned_listener(&cgroup).or_else(|| Redirect::earlier_listener(&cgroup))
+        })
     }
 
     /// Removes everything that steers `cgroup` (its path, or what [`Steering::attached`] gave). Nothing attached is
@@ -100,15 +116,38 @@ impl Steering {
     /// # Errors
     /// Something cannot be removed, or a running gateway holds it itself (`fail: open`).
     pub fn detach_cgroup(cgroup: &Path) -> Result<(), SteerError> {
-        Steer::detach_cgroup(cgroup)?;
-        Redirect::detach_cgroup(cgroup)
+        let cgroup = cgroup.to_owned();
+        rights::privileged(move || {
+            Steer::detach_cgroup(&cgroup)?;
+            Redirect::detach_cgroup(&cgroup)
+        })
     }
 
     /// Every attached cgroup of this system; where the cgroup itself is gone, its pin folder.
     pub fn attached() -> Vec<PathBuf> {
-        let mut attached = Steer::attached();
-        attached.extend(Redirect::attached());
-        attached.dedup();
-        attached
+        rights::privileged(|| {
+            let mut attached = Steer::attached();
+            attached.extend(Redirect::attached());
+            attached.dedup();
+            attached
+        })
     }
+}
+
+/// Puts kernel programs in force; a table that an earlier gateway left goes once they are.
+fn kernel(options: &SteerOptions) -> Result<Steering, SteerError> {
+    let steer = Steer::attach(options)?;
+    Redirect::detach_cgroup(&options.cgroup)?;
+    Ok(Steering::Kernel(Box::new(steer)))
+}
+
+/// Puts a table in force; programs that an earlier gateway left go once it is.
+fn redirect(options: &SteerOptions) -> Result<Steering, SteerError> {
+    let redirect = Redirect::attach(options)?;
+    if let Err(error) = Steer::detach_cgroup(&options.cgroup) {
+        // The failure to say is the first one; the table goes, as the other gateway still steers.
+        let _ = redirect.detach();
+        return Err(error);
+    }
+    Ok(Steering::Redirect(redirect))
 }

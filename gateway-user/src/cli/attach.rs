@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     admin::{self, AskError},
-    app::{self, App, Doors, Stopped},
+    app::{self, App, Doors, Stopped, Transparent, Wanted},
     capture::{Listeners, SteerOptions, Steering, cgroup, listen, preflight},
     config::{Config, Fail},
 };
@@ -49,7 +49,10 @@ pub fn attach(common: &Common, steer: &SteerArgs, name: &str, create: bool) -> O
     let closed = config.fail == Fail::Closed;
     let stopped = runtime.block_on(async {
         let (app, listeners, address) = open(config, &path)?;
-        let doors = Doors { transparent: Some(listeners), ..Doors::default() };
+        let doors = Doors {
+            transparent: vec![Transparent { listeners, earlier: std::collections::HashMap::new() }],
+            ..Doors::default()
+        };
         let mode = app.services.config.mode;
         let ready =
             || ready(format_args!("attached to {}, listening on {address}, mode {mode}", path.display()));
@@ -107,7 +110,8 @@ fn open(config: Config, path: &Path) -> Result<(App, Listeners, SocketAddrV4), F
         fail: config.fail,
         known_hosts: app::known_hosts(&app::catalog(&config)?),
     };
-    let app = App::open(config, &app_name(path), Some(&options))?;
+    let name = app_name(path);
+    let app = App::open(&config.clone(), vec![Wanted { config, name, steer: Some(options) }])?;
     Ok((app, bound.into_listeners()?, listen_v4))
 }
 
@@ -200,7 +204,10 @@ fn protected(config: Config, path: &Path, command: &[String]) -> Result<ExitStat
     runtime(&config)?.block_on(async {
         let (app, listeners, _) = open(config, path)?;
         let mut child = spawn(&app, path, command)?;
-        let doors = Doors { transparent: Some(listeners), ..Doors::default() };
+        let doors = Doors {
+            transparent: vec![Transparent { listeners, earlier: std::collections::HashMap::new() }],
+            ..Doors::default()
+        };
         let mut status = None;
         app::run(&app, doors, || (), async { status = Some(child.wait().await) }).await?;
         let status = match status {

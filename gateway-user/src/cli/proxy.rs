@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 
 use super::{Failure, Outcome, args::Common, config};
 use crate::{
-    app::{self, App, Doors},
+    app::{self, App, Doors, Wanted},
     config::Config,
     flow::door::{PROXY_APP, Upstream},
 };
@@ -30,7 +30,8 @@ pub fn proxy(common: &Common, listen: Option<String>, upstream: Option<String>) 
         })?;
         let address = listener.local_addr()?;
         let url = config.upstream.first().cloned().unwrap_or_else(|| Uri::from_static(DEFAULT_UPSTREAM));
-        let app = App::open(config, PROXY_APP, None)?;
+        let wanted = Wanted { config: config.clone(), name: PROXY_APP.to_owned(), steer: None };
+        let app = App::open(&config, vec![wanted])?;
         let upstream =
             Upstream::new(&app.services, &url).map_err(|error| Failure::usage(error.to_string()))?;
         let doors = Doors { proxy: Some((listener, upstream)), ..Doors::default() };

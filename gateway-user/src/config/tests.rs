@@ -87,7 +87,9 @@ upstream_ca: gateway.yaml
 state: state
 fail: open
 steer: known
+via: nftables
 ports: [443, 8443]
+quic: known
 cut: error
 rules:
   files: [gateway.yaml]
@@ -116,7 +118,9 @@ workers: 2
 ";
     let file = File::new("every", text);
     let config = Layers::new().file(file.path()).load().unwrap();
-    assert!(config.explain().iter().all(|explained| explained.origin.contains("gateway.yaml:")));
+    let all = config.explain();
+    let missed: Vec<_> = all.iter().filter(|one| !one.origin.contains("gateway.yaml:")).collect();
+    assert!(missed.is_empty(), "not set by this file: {missed:?}");
     assert_eq!(config.upstream[0].to_string(), "https://api.openai.com/v1");
     assert_eq!((config.upstream_ca.as_deref(), &config.state), (Some(&*file.path()), &file.0.join("state")));
     assert_eq!((config.fail, config.steer, config.cut), (Fail::Open, SteerScope::Known, Cut::Error));

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     audit::Verdict,
-    capture::Door,
+    capture::{Door, Namespace},
     identity::Principal,
     provider::Host,
     tls::verify::Offer,
@@ -64,15 +64,20 @@ impl Upstream {
         let name = authority.host().to_ascii_lowercase();
         let host = services.catalog.host_or_compatible(&name);
         let port = authority.port_u16().unwrap_or(if tls { 443 } else { 80 });
-        let target = Target { host: Arc::from(name), port, address: None, tls };
+        let target = Target { host: Arc::from(name), port, address: None, tls, namespace: None };
         let base =
             Base { authority: authority.to_string(), path: url.path().trim_end_matches('/').to_owned() };
         Ok(Upstream { target, host, base })
     }
 }
 
-/// Carries a steered connection; one the kernel knows nothing about is closed.
-pub async fn steered(services: Arc<Services>, stream: TcpStream, peer: SocketAddr, app: Arc<str>) {
+/// Carries a steered connection that was accepted in `namespace` (`None`: the gateway's own); one the kernel knows nothing about is closed.
+pub async fn steered(
+    services: Arc<Services>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    namespace: Option<Arc<Namespace>>,
+) {
     let captured = services.steer.as_ref().and_then(|steer| steer.captured(stream.as_fd(), peer));
     let Some(captured) = captured else {
         services.counters.connections_refused.one();
@@ -81,13 +86,20 @@ pub async fn steered(services: Arc<Services>, stream: TcpStream, peer: SocketAdd
     };
     let who = captured.who;
     let origin = Origin {
-        principal: Principal { app: app.to_string(), pid: who.pid, uid: who.uid, comm: who.comm, key: None },
+        principal: Principal {
+            app: services.app.to_string(),
+            pid: who.pid,
+            uid: who.uid,
+            comm: who.comm,
+            key: None,
+        },
         door: Door::Transparent,
         destination: Destination {
             name: None,
             address: Some(captured.original),
             port: captured.original.port(),
         },
+        namespace,
     };
     path::carry(services, Accepted { stream: Prefixed::new(Bytes::new(), stream), origin }).await;
 }
@@ -126,7 +138,7 @@ fn reverse_site(services: &Arc<Services>, upstream: Upstream) -> Site {
 
 fn origin(door: Door, destination: Destination) -> Origin {
     let principal = Principal { app: PROXY_APP.to_owned(), ..Principal::default() };
-    Origin { principal, door, destination }
+    Origin { principal, door, destination, namespace: None }
 }
 
 async fn answer(site: Arc<Site>, request: Request<Incoming>) -> Response<ReplyBody> {

@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     audit::Verdict,
-    capture::Door,
+    capture::{Door, Namespace},
     identity::Principal,
     provider::Host,
     tls::{hello::Hello, verify::Offer},
@@ -51,6 +51,8 @@ pub struct Origin {
     pub door: Door,
     /// Where it wanted to go.
     pub destination: Destination,
+    /// The network namespace it was opened in, from which upstream is connected; `None` is the gateway's own.
+    pub namespace: Option<Arc<Namespace>>,
 }
 
 /// Where a connection wanted to go.
@@ -84,7 +86,7 @@ pub async fn carry(services: Arc<Services>, accepted: Accepted) {
         Decision::Relay { name, uninspected } => {
             services.counters.connections_relayed.one();
             let mut flow = Flow::connection(&services, &origin, name);
-            match relay(&services, &origin.destination, stream).await {
+            match relay(&services, &origin, stream).await {
                 Ok(passed) => {
                     services.counters.bytes_relayed.add(passed.up + passed.down);
                     flow.bytes(passed.up, passed.down);
@@ -98,9 +100,10 @@ pub async fn carry(services: Arc<Services>, accepted: Accepted) {
 
 async fn relay(
     services: &Services,
-    to: &Destination,
+    origin: &Origin,
     stream: Prefixed<TcpStream>,
 ) -> std::io::Result<splice::Passed> {
+    let to = &origin.destination;
     let address = match (to.address, &to.name) {
         (Some(address), _) => address,
         (None, Some(name)) => tokio::net::lookup_host((name.as_str(), to.port))
@@ -109,7 +112,8 @@ async fn relay(
             .ok_or_else(|| std::io::Error::other(format!("{name} has no address")))?,
         (None, None) => return Err(std::io::Error::other("the connection names no destination")),
     };
-    splice::relay(stream, address, services.steer.as_deref(), services.config.limits.upstream_connect).await
+    let limit = services.config.limits.upstream_connect;
+    splice::relay(stream, address, &services.exempt, origin.namespace.as_deref(), limit).await
 }
 
 /// Ends the client's TLS with a leaf for `name` and serves what is inside.
@@ -122,7 +126,13 @@ async fn terminate(
     stream: Prefixed<TcpStream>,
 ) {
     let Destination { address, port, .. } = origin.destination;
-    let target = Target { host: Arc::from(name.as_str()), port, address, tls: true };
+    let target = Target {
+        host: Arc::from(name.as_str()),
+        port,
+        address,
+        tls: true,
+        namespace: origin.namespace.clone(),
+    };
     services.learn(address, &host);
     let offer = Offer::mirror(&hello);
     let alpn = services.spoken(&target, offer).await;

@@ -9,7 +9,7 @@ use std::{
 use super::{remembered::Remembered, running::Running};
 use crate::{
     audit::Journal,
-    capture::Steering,
+    capture::{Exempt, Steering},
     config::Config,
     identity::Digester,
     inspect::Engine,
@@ -23,9 +23,10 @@ use crate::{
 /// Most endpoints whose protocol is remembered; beyond it all are learned anew.
 const MOST_SPOKEN: usize = 4096;
 
-/// Everything a flow needs; immutable but for what counts, caches and stores.
+/// Everything a flow of one app needs; immutable but for what counts, caches and stores. Apps of one gateway share
+/// what stands in an `Arc`.
 pub struct Services {
-    /// The app this gateway is for: the name of its cgroup, or of the proxy doors.
+    /// The app these are for: the name of its cgroup, or of the proxy doors.
     pub app: Arc<str>,
     /// The effective configuration.
     pub config: Config,
@@ -34,15 +35,17 @@ pub struct Services {
     /// The compiled rules.
     pub engine: Arc<Engine>,
     /// Budgets and prices.
-    pub ledger: Ledger,
+    pub ledger: Arc<Ledger>,
     /// Where every flow is recorded.
-    pub journal: Journal,
+    pub journal: Arc<Journal>,
     /// Leaf certificates.
-    pub leaves: Leaves,
+    pub leaves: Arc<Leaves>,
     /// Upstream connections.
-    pub pool: Pool,
+    pub pool: Arc<Pool>,
     /// The kernel side, at the transparent door.
     pub steer: Option<Arc<Steering>>,
+    /// All steering that must leave the gateway's own sockets alone.
+    pub exempt: Exempt,
     /// Everything counted.
     pub counters: Arc<Counters>,
     /// The flows that run.

@@ -20,7 +20,7 @@ use tokio::{
 };
 
 use super::prefixed::Prefixed;
-use crate::capture::{Steering, socket};
+use crate::capture::{Exempt, Namespace, socket};
 
 /// Copy buffer per direction, in bytes.
 const BUFFER: usize = 16 * 1024;
@@ -39,19 +39,20 @@ pub struct Passed {
     pub down: u64,
 }
 
-/// Connects to `address` within `limit` and lets the kernel move bytes until both sides have ended. A reset by either
-/// side is passed on to the other, and what passed until then is returned.
+/// Connects to `address`, from `namespace`, within `limit` and lets the kernel move bytes until both sides have ended.
+/// A reset by either side is passed on to the other, and what passed until then is returned.
 ///
 /// # Errors
 /// When the address cannot be connected.
 pub async fn relay(
     client: Prefixed<TcpStream>,
     address: SocketAddr,
-    steer: Option<&Steering>,
+    exempt: &Exempt,
+    namespace: Option<&Namespace>,
     limit: Duration,
 ) -> io::Result<Passed> {
-    let mut server =
-        timeout(limit, socket::connect(address, steer)).await.map_err(|_| io::ErrorKind::TimedOut)??;
+    let connect = socket::connect(address, exempt, namespace);
+    let mut server = timeout(limit, connect).await.map_err(|_| io::ErrorKind::TimedOut)??;
     keep_alive(&server)?;
     let (head, client) = client.into_parts();
     let (up, down) = (AtomicU64::new(0), AtomicU64::new(0));

@@ -1,6 +1,6 @@
 //! Opens one verified connection to a target and finds out which HTTP version it speaks.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::pki_types::ServerName;
@@ -13,7 +13,7 @@ use tokio_rustls::TlsConnector;
 
 use super::{Alpn, SendBody, Target, pool::Sender};
 use crate::{
-    capture::{Steering, socket},
+    capture::{Exempt, socket},
     tls::verify::{Offer, Upstreams},
 };
 
@@ -77,7 +77,7 @@ pub enum UpstreamError {
 /// How connections are opened; shared by all targets.
 pub(super) struct Dialer {
     pub tls: Upstreams,
-    pub steer: Option<Arc<Steering>>,
+    pub exempt: Exempt,
     pub connect: Duration,
 }
 
@@ -117,7 +117,7 @@ impl Dialer {
             error: io::Error::new(io::ErrorKind::NotFound, "it has no address"),
         };
         for address in addresses {
-            match socket::connect(address, self.steer.as_deref()).await {
+            match socket::connect(address, &self.exempt, target.namespace.as_deref()).await {
                 Ok(socket) => return Ok(socket),
                 Err(error) => {
                     last = UpstreamError::Connect { host: target.host.to_string(), address, error };

@@ -2,7 +2,10 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use crate::tls::verify::{H2, HTTP1};
+use crate::{
+    capture::Namespace,
+    tls::verify::{H2, HTTP1},
+};
 
 /// The HTTP version spoken on a connection, as negotiated by ALPN (RFC 7301).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -39,4 +42,6 @@ pub struct Target {
     pub address: Option<SocketAddr>,
     /// Whether the connection is TLS. Plain only where the operator configured an `http://` upstream.
     pub tls: bool,
+    /// The network namespace the client lives in, whose routes and source address are used; `None` is our own.
+    pub namespace: Option<Arc<Namespace>>,
 }

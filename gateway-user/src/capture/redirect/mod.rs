@@ -9,7 +9,7 @@ mod who;
 
 pub use error::RedirectError;
 
-use super::{Captured, Counters, SteerError, SteerOptions, cgroup};
+use super::{Captured, Counters, SteerError, SteerOptions, cgroup, rights};
 use crate::config::{Fail, SteerScope};
 use nft::Standby;
 use nix::fcntl::{Flock, FlockArg};
@@ -26,6 +26,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Most learned addresses; beyond it all are learned anew.
 const MAX_LEARNED: usize = 16_384;
+/// What is tried when a table is removed.
+const REMOVE: &str = "remove the table";
 
 /// The table of one cgroup, held by the gateway that serves it.
 ///
@@ -38,9 +40,9 @@ pub struct Redirect {
     learned: Mutex<HashMap<IpAddr, String>>,
     steered: AtomicU64,
     refused_listener: AtomicU64,
-    /// Removes the table at the end; its commands are written already where it does so by itself.
-    standby: Mutex<Standby>,
-    removal: Option<String>,
+    /// Removes the table as soon as this process is gone, with `fail: open` only.
+    standby: Option<Standby>,
+    removal: String,
     _lock: Flock<File>,
 }
 
@@ -60,15 +62,12 @@ impl Redirect {
         rules.mark = is_inside(&options.cgroup).then(random_mark).transpose().map_err(RedirectError::Run)?;
         rules.refuse_earlier = options.fail == Fail::Closed;
         let lock = lock(&options.cgroup)?;
-        let mut standby = Standby::start()?;
-        nft::apply("steer", &rules.text())?;
-        let removal = match options.fail {
-            Fail::Closed => Some(rules.removal()),
-            Fail::Open => {
-                standby.write(&rules.removal())?;
-                None
-            }
+        let removal = rules.removal();
+        let standby = match options.fail {
+            Fail::Closed => None,
+            Fail::Open => Some(Standby::with(&removal)?),
         };
+        nft::apply("steer", &rules.text())?;
         Ok(Redirect {
             cgroup: options.cgroup.clone(),
             listener: rules.listener,
@@ -76,18 +75,18 @@ impl Redirect {
             learned: Mutex::default(),
             steered: AtomicU64::new(0),
             refused_listener: AtomicU64::new(0),
-            standby: Mutex::new(standby),
+            standby,
             removal,
             _lock: lock,
         })
     }
 
-    /// Whether a table can be put in force at all; asks the kernel to check one without keeping it.
+    /// Whether a table like ours can be put in force: the kernel checks one and does not keep it.
     ///
     /// # Errors
     /// What stands in the way.
     pub fn check() -> Result<(), RedirectError> {
-        nft::list(&["tables"]).map(drop)
+        nft::check(&rules::sample())
     }
 
     /// Where the accepted connection wanted to go and who opened it; none when it was not redirected.
@@ -110,12 +109,8 @@ impl Redirect {
     /// Not a socket, or neither CAP_NET_ADMIN nor CAP_NET_RAW.
     pub fn exempt(&self, socket: BorrowedFd<'_>) -> io::Result<()> {
         let Some(mark) = self.mark else { return Ok(()) };
-        Ok(setsockopt(&socket, sockopt::Mark, &mark)?)
-    }
-
-    /// Whether the gateway lives in the cgroup it steers, so that its own sockets carry a mark.
-    pub fn is_inside(&self) -> bool {
-        self.mark.is_some()
+        let socket = socket.try_clone_to_owned()?;
+        Ok(rights::privileged(move || setsockopt(&socket, sockopt::Mark, &mark))?)
     }
 
     /// The pattern of the known host this address was learned for, by [`Redirect::learn`] only: no DNS answer is seen.
@@ -146,11 +141,11 @@ impl Redirect {
     /// # Errors
     /// The kernel refuses.
     pub fn detach(self) -> Result<(), SteerError> {
-        let mut standby = self.standby.into_inner().unwrap_or_else(PoisonError::into_inner);
-        if let Some(removal) = &self.removal {
-            standby.write(removal)?;
-        }
-        Ok(standby.finish("remove the table")?)
+        let removed = match self.standby {
+            Some(standby) => standby.finish(REMOVE),
+            None => rights::privileged(move || nft::apply(REMOVE, &self.removal)),
+        };
+        Ok(removed?)
     }
 
     /// The same for a cgroup this process does not serve. No table, or no `nft`, is fine.
@@ -161,7 +156,7 @@ impl Redirect {
         let Some(table) = rules::table_of(cgroup).filter(|table| tables().contains(table)) else {
             return Ok(());
         };
-        Ok(nft::apply("remove the table", &rules::removal(&table))?)
+        Ok(nft::apply(REMOVE, &rules::removal(&table))?)
     }
 
     /// Every cgroup with a table of ours in this network namespace; where the cgroup is gone, the table's name.

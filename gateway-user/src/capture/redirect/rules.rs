@@ -81,6 +81,17 @@ impl Rules {
     }
 }
 
+/// A table with every kind of rule that ours have, but for the cgroup: `/sys/fs/cgroup` itself has none.
+pub(super) fn sample() -> String {
+    format!(
+        "table inet {PREFIX}check {{\nchain steer {{\ntype nat hook output priority -150; policy accept;\n\
+         tcp dport 443 tcp flags & (fin|syn|rst|ack) == syn redirect to :1\n}}\n\
+         chain refuse {{\ntype filter hook output priority 0; policy accept;\n\
+         socket transparent 0 meta l4proto tcp ct original proto-dst 1 fib daddr type local reject with tcp reset\n\
+         udp dport 443 reject with icmpx port-unreachable\n}}\n}}\n"
+    )
+}
+
 /// The command that removes a table.
 pub(super) fn removal(table: &str) -> String {
     format!("delete table inet {table}\n")

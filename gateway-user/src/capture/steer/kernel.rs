@@ -1,7 +1,7 @@
 //! The kernel object: loaded, its programs attached to a cgroup, its parts pinned.
 
 use super::SteerError;
-use super::maps::{Maps, NAMES};
+use super::maps::{Maps, NAMES, STRANGERS};
 use super::options::digest;
 use aya::maps::Map;
 use aya::programs::links::{FdLink, LinkError};
@@ -62,13 +62,16 @@ pub(super) type Attached = (&'static str, FdLink);
 impl Kernel {
     pub(super) fn load() -> Result<Kernel, SteerError> {
         let mut object = EbpfLoader::new().load(OBJECT).map_err(|error| SteerError::Load(Box::new(error)))?;
-        let maps = NAMES.iter().filter_map(|name| Some((*name, object.take_map(name)?))).collect();
+        // The ring stays with the object, whose programs need it when they are loaded.
+        let tables = NAMES.iter().filter(|name| **name != STRANGERS);
+        let maps = tables.filter_map(|name| Some((*name, object.take_map(name)?))).collect();
         Ok(Kernel { object, maps })
     }
 
     /// Pins the tables in `folder` and returns them.
     pub(super) fn pin_maps(mut self, folder: &Path) -> Result<(Ebpf, Maps), SteerError> {
-        for (name, map) in &self.maps {
+        let ring = self.object.map(STRANGERS).map(|map| (&STRANGERS, map));
+        for (name, map) in self.maps.iter().chain(ring) {
             map.pin(folder.join(name))
                 .map_err(|error| SteerError::Table { table: name, source: Box::new(error) })?;
         }

@@ -221,6 +221,10 @@ impl Events {
     fn whole(&mut self, raw: Bytes, place: Option<Range<usize>>, out: &mut Vec<Released>) {
         let data = self.data(&raw);
         let marks = self.read(payload(&raw, &data));
+        if marks.repeats {
+            self.end_channels(&marks);
+            self.apply(None);
+        }
         let text = self.scan(payload(&raw, &data));
         self.end_channels(&marks);
         let dropped = marks.only_usage && self.options.strip_usage;

@@ -154,6 +154,8 @@ pub struct Marks {
     pub opens: Option<(u16, bool)>,
     /// A content block ends, and its channels with it.
     pub closes: Option<u16>,
+    /// Its own texts repeat those it ends, which are complete before it.
+    pub repeats: bool,
     /// Choices it speaks of, one bit each.
     pub choices: u64,
     /// Choices that end, and their channels with them.

@@ -36,8 +36,15 @@ impl Dialect for OpenAiResponses {
     fn refine(&self, event: &[u8], reading: &mut Reading) {
         let kind = kind(event, &reading.facts);
         let Some(stem) = kind.strip_suffix(b".delta") else {
-            let running = reading.pieces.iter_mut().filter(|piece| piece.reach == Reach::Running);
-            return running.for_each(|piece| piece.reach = Reach::Again);
+            let thinks =
+                kind.starts_with(b"response.reasoning") || is_item(event, &reading.facts, b"reasoning");
+            for piece in reading.pieces.iter_mut().filter(|piece| piece.reach == Reach::Running) {
+                piece.reach = Reach::Again;
+                if thinks {
+                    piece.channel.kind = Kind::Thinking;
+                }
+            }
+            return;
         };
         if stem.ends_with(b"audio") {
             reading.drop_running();
@@ -56,16 +63,17 @@ impl Dialect for OpenAiResponses {
             Marks { error: facts.error, usage: facts.tokens.output.is_some(), ..Marks::default() };
         match kind(event, facts) {
             b"response.created" => marks.start = true,
-            b"response.output_item.added" => marks.opens = Some((block, is_message(event, facts))),
-            b"response.output_item.done" => marks.closes = Some(block),
+            b"response.output_item.added" => marks.opens = Some((block, is_item(event, facts, b"message"))),
             b"response.completed"
             | b"response.incomplete"
             | b"response.failed"
             | b"response.done"
             | b"response.cancelled" => (marks.stop, marks.terminal) = (true, true),
             b"error" => marks.error = true,
+            other if other.ends_with(b".done") => marks.closes = Some(block),
             _ => {}
         }
+        marks.repeats = marks.stop || marks.closes.is_some();
         marks
     }
 
@@ -109,7 +117,7 @@ impl Dialect for OpenAiResponses {
             b"response.output_text.delta" => {
                 reading.pieces.iter().for_each(|piece| answer.add(block, piece.span.of(event)));
             }
-            b"response.output_item.added" if is_message(event, facts) => {
+            b"response.output_item.added" if is_item(event, facts, b"message") => {
                 answer.open(block, facts.item_id.map(|span| span.of(event)).unwrap_or_default());
             }
             b"response.content_part.added" => answer.open_part(block, facts.part.unwrap_or(0)),
@@ -129,8 +137,9 @@ fn kind<'a>(event: &'a [u8], facts: &Facts) -> &'a [u8] {
     facts.event_type.map(|span| span.of(event)).unwrap_or_default()
 }
 
-fn is_message(event: &[u8], facts: &Facts) -> bool {
-    facts.block_type.is_some_and(|span| span.of(event) == b"message")
+/// Whether the event tells of one item, of this type.
+fn is_item(event: &[u8], facts: &Facts, kind: &[u8]) -> bool {
+    facts.item.is_some() && facts.block_type.is_some_and(|span| span.of(event) == kind)
 }
 
 /// Lanes that the parts of one sort of text have; parts beyond share the last one.

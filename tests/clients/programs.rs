@@ -1,0 +1,125 @@
+//! The coding agents and other programs of the turn tests: one row each, with how people start it.
+
+use crate::client::installed;
+
+/// A program that asks once and prints the answer as text.
+pub struct Program {
+    /// The command line; [`PROMPT`] is the prompt, [`FOLDER`] stands for where the programs are installed and
+    /// [`TURNS`] for the folder of the tests' own ones.
+    pub words: &'static [&'static str],
+    /// What it needs in its environment besides trust, which `gateway run` sees to: its key, and its own questions
+    /// answered.
+    pub environment: &'static [(&'static str, &'static str)],
+    /// The provider that it asks.
+    pub host: &'static str,
+    /// How the path of its inference requests ends, without the query.
+    pub path: &'static str,
+    /// US dollars that pay for its input and for some, not all, of a long answer.
+    pub cut_at: &'static str,
+}
+
+/// Stands for the prompt.
+const PROMPT: &str = "{prompt}";
+/// Stands for the folder with what `cargo xtask test` installed.
+const FOLDER: &str = "{installed}";
+/// Stands for the folder of the tests' own programs.
+const TURNS: &str = "{turn}";
+
+const OPENAI: &str = "api.openai.com";
+const ANTHROPIC: &str = "api.anthropic.com";
+const GOOGLE: &str = "generativelanguage.googleapis.com";
+const CHAT: &str = "/chat/completions";
+const OPENAI_KEY: (&str, &str) = ("OPENAI_API_KEY", "simulated");
+
+/// Pays for a short prompt and a few hundred words of `gpt-4o-mini`.
+const SHORT: &str = "0.0002";
+
+pub const CLAUDE_CODE: Program = Program {
+    words: &[
+        "node",
+        "{installed}/agents/node_modules/@anthropic-ai/claude-code/cli-wrapper.cjs",
+        "-p",
+        PROMPT,
+    ],
+    environment: &[("ANTHROPIC_API_KEY", "simulated"), ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1")],
+    host: ANTHROPIC,
+    path: "/v1/messages",
+    cut_at: "0.2",
+};
+pub const CODEX: Program = Program {
+    words: &[
+        "node",
+        "{installed}/agents/node_modules/@openai/codex/bin/codex.js",
+        "exec",
+        "--skip-git-repo-check",
+        PROMPT,
+    ],
+    environment: &[("CODEX_API_KEY", "simulated")],
+    host: OPENAI,
+    path: "/v1/responses",
+    cut_at: "0.2",
+};
+pub const GEMINI_CLI: Program = Program {
+    words: &[
+        "node",
+        "{installed}/agents/node_modules/@google/gemini-cli/bundle/gemini.js",
+        "-m",
+        "gemini-2.5-flash",
+        "-p",
+        PROMPT,
+    ],
+    environment: &[("GEMINI_API_KEY", "simulated"), ("GEMINI_CLI_TRUST_WORKSPACE", "true")],
+    host: GOOGLE,
+    path: ":streamGenerateContent",
+    cut_at: "0.2",
+};
+pub const GENAI: Program = Program {
+    words: &["{installed}/python/bin/python", "{turn}/genai_turn.py", PROMPT],
+    environment: &[("GEMINI_API_KEY", "simulated")],
+    host: GOOGLE,
+    path: ":streamGenerateContent",
+    cut_at: "0.001",
+};
+pub const AIDER: Program = Program {
+    words: &[
+        "{installed}/aider/bin/aider",
+        "--model",
+        "gpt-4o-mini",
+        "--no-git",
+        "--yes-always",
+        "--no-check-update",
+        "--message",
+        PROMPT,
+    ],
+    environment: &[OPENAI_KEY],
+    host: OPENAI,
+    path: CHAT,
+    cut_at: "0.001",
+};
+pub const LITELLM: Program = short(&["{installed}/python/bin/python", "{turn}/litellm_turn.py", PROMPT]);
+pub const LANGCHAIN: Program = short(&["{installed}/python/bin/python", "{turn}/langchain_turn.py", PROMPT]);
+pub const LLM: Program = short(&["{installed}/python/bin/llm", "-m", "gpt-4o-mini", PROMPT]);
+pub const REQUESTS: Program = short(&["{installed}/python/bin/python", "{turn}/requests_turn.py", PROMPT]);
+pub const AIOHTTP: Program = short(&["{installed}/python/bin/python", "{turn}/aiohttp_turn.py", PROMPT]);
+pub const HTTPX: Program = short(&["{installed}/python/bin/python", "{turn}/httpx_turn.py", PROMPT]);
+pub const FETCH: Program = short(&["node", "{turn}/fetch_turn.cjs", PROMPT]);
+pub const JAVA: Program = short(&["java", "{turn}/Turn.java", PROMPT]);
+pub const GO: Program = short(&["{installed}/go-turn", PROMPT]);
+
+/// A program that asks OpenAI's chat for a short answer.
+const fn short(words: &'static [&'static str]) -> Program {
+    Program { words, environment: &[OPENAI_KEY], host: OPENAI, path: CHAT, cut_at: SHORT }
+}
+
+impl Program {
+    /// The command line for this prompt.
+    pub fn command(&self, prompt: &str) -> Vec<String> {
+        let folder = installed().display().to_string();
+        let turns = concat!(env!("CARGO_MANIFEST_DIR"), "/clients/turn");
+        let fill = |word: &&str| match *word {
+            PROMPT => prompt.to_owned(),
+            word => word.replace(FOLDER, &folder).replace(TURNS, turns),
+        };
+        self.words.iter().map(fill).collect()
+    }
+}
