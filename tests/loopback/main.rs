@@ -9,3 +9,5 @@ mod protocol;
 mod secrets;
 mod streams;
 mod upstream;
+mod websocket;
+mod websocket_wire;
