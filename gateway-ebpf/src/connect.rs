@@ -2,7 +2,8 @@
 
 use crate::address::{self, Family};
 use crate::maps::{
-    LISTENERS, PENDING, SETTINGS, count, is_endpoint, is_exempt, is_learned, is_steered_port, only_known,
+    LISTENERS, PENDING, SETTINGS, WATCHED, count, is_endpoint, is_exempt, is_learned, is_steered_port,
+    only_known,
 };
 use crate::{datagram, direct, stranger};
 use aya_ebpf::EbpfContext;
@@ -104,6 +105,8 @@ fn steer(ctx: &SockAddrContext, family: Family, cookie: u64, to: Endpoint, door:
     if PENDING.insert(cookie, original, 0).is_err() {
         return without_listener(&to, cookie);
     }
+    // Left by a `connect` of the same socket that passed and failed before its SYN.
+    let _ = WATCHED.remove(cookie);
     address::write(ctx.sock_addr, family, door);
     count(Counter::Steered);
     PASS

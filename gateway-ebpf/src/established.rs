@@ -40,14 +40,13 @@ fn started(ctx: &SockOpsContext) {
     // SAFETY: both helpers take the context they were called with.
     let (cookie, netns) =
         unsafe { (bpf_get_socket_cookie(ctx.as_ptr()), bpf_get_netns_cookie(ctx.as_ptr())) };
-    // SAFETY: only this socket's own connect writes the entry of its cookie.
-    let Some(original) = (unsafe { PENDING.get(cookie) }) else {
-        if WATCHED.get_ptr(cookie).is_some() {
-            // Refused, its bytes are not counted.
-            let _ = ctx.set_cb_flags(ctx.cb_flags() as i32 | TELL_STATES);
-        }
+    if WATCHED.get_ptr(cookie).is_some() {
+        // Refused, its bytes are not counted.
+        let _ = ctx.set_cb_flags(ctx.cb_flags() as i32 | TELL_STATES);
         return;
-    };
+    }
+    // SAFETY: only this socket's own connect writes the entry of its cookie.
+    let Some(original) = (unsafe { PENDING.get(cookie) }) else { return };
     let peer = Peer { netns, at: local(ctx.ops), zero: 0 };
     // A full LRU map makes room; if the kernel still refuses, user space finds no destination and closes.
     let _ = CAPTURED.insert(peer, original, 0);

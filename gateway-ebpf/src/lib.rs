@@ -5,8 +5,8 @@
 //! are compared byte by byte.
 #![no_std]
 
-/// Most steered ports of one cgroup.
-pub const MAX_PORTS: u32 = 64;
+/// Words of the set of steered ports: port `p` is bit `p % 64` of word `p / 64`.
+pub const PORT_WORDS: u32 = 1024;
 /// Most network namespaces one set of programs serves.
 pub const MAX_LISTENERS: u32 = 1024;
 /// Most known host patterns.
@@ -236,8 +236,8 @@ pub struct Settings {
     pub fail: u32,
     /// [`QUIC_KNOWN`] or [`QUIC_ALL`]: which UDP is refused.
     pub quic: u32,
-    /// Padding, zero.
-    pub zero: u32,
+    /// How many exact destinations are steered; with none, nothing looks for them.
+    pub endpoints: u32,
 }
 
 /// Steer every connection to a steered port, and to addresses learned for known hosts.

@@ -5,15 +5,15 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf, lpm_trie::Key};
 use gateway_ebpf::{
     COUNTERS, Counter, Endpoint, Ip, Learned, Listener, MAX_CAPTURED, MAX_DIRECT, MAX_ENDPOINTS, MAX_EXEMPT,
-    MAX_HOSTS, MAX_LEARNED, MAX_LISTENERS, MAX_PENDING, MAX_PORTS, MAX_TOLD, MAX_WATCHED, Name, Original,
+    MAX_HOSTS, MAX_LEARNED, MAX_LISTENERS, MAX_PENDING, MAX_TOLD, MAX_WATCHED, Name, Original, PORT_WORDS,
     Peer, QUIC_ALL, SCOPE_KNOWN, STRANGERS_BYTES, Settings, Traffic, Volume,
 };
 
 #[map]
 pub static SETTINGS: Array<Settings> = Array::with_max_entries(1, 0);
-/// Steered ports, host byte order.
+/// Steered ports, a bit each.
 #[map]
-pub static PORTS: HashMap<u32, u32> = HashMap::with_max_entries(MAX_PORTS, 0);
+pub static PORTS: Array<u64> = Array::with_max_entries(PORT_WORDS, 0);
 /// Exact destinations that are always steered, as [`Endpoint::as_key`].
 #[map]
 pub static ENDPOINTS: HashMap<Endpoint, u32> = HashMap::with_max_entries(MAX_ENDPOINTS, 0);
@@ -77,7 +77,7 @@ pub fn count(counter: Counter) {
 /// Whether the port is steered.
 #[inline(always)]
 pub fn is_steered_port(port: u32) -> bool {
-    PORTS.get_ptr(port).is_some()
+    PORTS.get(port / 64).is_some_and(|word| word >> (port % 64) & 1 == 1)
 }
 
 /// Whether the address was learned for a known host and has not expired.
@@ -93,7 +93,8 @@ pub fn is_learned(ip: &Ip) -> bool {
 /// Whether this very destination is always steered.
 #[inline(always)]
 pub fn is_endpoint(to: &Endpoint) -> bool {
-    ENDPOINTS.get_ptr(to.as_key()).is_some()
+    SETTINGS.get(0).is_some_and(|settings| settings.endpoints != 0)
+        && ENDPOINTS.get_ptr(to.as_key()).is_some()
 }
 
 /// Whether UDP to any address is refused on steered ports.

@@ -40,8 +40,16 @@ pub const KERNEL: &[Package] = &[
     Package { name: "python3", shown_by: Program("python3") },
 ];
 
-/// For the client tests: the languages of the SDKs.
+/// For the hostile tests: scanners of TLS.
+pub const SCANNERS: &[Package] = &[
+    Package { name: "sslscan", shown_by: Program("sslscan") },
+    Package { name: "testssl.sh", shown_by: Program("testssl") },
+];
+
+/// For the client tests: the languages of the clients.
 pub const CLIENTS: &[Package] = &[
+    Package { name: "default-jdk-headless", shown_by: Program("javac") },
+    Package { name: "golang-go", shown_by: Program("go") },
     Package { name: "nodejs", shown_by: Program("node") },
     Package { name: "npm", shown_by: Program("npm") },
     Package { name: "python3", shown_by: Program("python3") },

@@ -1,7 +1,9 @@
 //! The composition root: puts the rooms together from a configuration, and runs them until told to stop.
 
 mod answers;
+mod coverage;
 mod doors;
+mod rights;
 mod run;
 mod secret;
 mod serving;
@@ -19,6 +21,7 @@ use anyhow::Context;
 
 pub use answers::answer;
 pub use doors::Transparent;
+pub use rights::files;
 pub use run::{Doors, Stopped, run};
 pub use secret::digest_key;
 
@@ -26,7 +29,7 @@ use crate::{
     audit::Journal,
     capture::{Exempt, SteerOptions, Steering},
     config::{Config, Dictionary, Mode},
-    flow::{Remembered, Running, Services},
+    flow::{Coverage, Remembered, Running, Services, Untrusted},
     identity::Digester,
     inspect::{Engine, RuleSet},
     ledger::{Budget, Ledger, Nanos, Prices, ScopeName, Window},
@@ -98,6 +101,8 @@ impl App {
             leaves: Arc::new(Leaves::new(Arc::clone(trust.authority()))?),
             journal: Arc::new(Journal::open(Arc::clone(&store))?),
             counters: Arc::default(),
+            coverage: Arc::default(),
+            untrusted: Arc::default(),
             catalog,
             ledger,
             exempt,
@@ -138,6 +143,8 @@ struct Shared {
     leaves: Arc<Leaves>,
     pool: Arc<Pool>,
     counters: Arc<Counters>,
+    coverage: Arc<Coverage>,
+    untrusted: Arc<Untrusted>,
     exempt: Exempt,
     key: [u8; 32],
 }
@@ -160,6 +167,8 @@ impl Shared {
             steer,
             exempt: self.exempt.clone(),
             counters: Arc::clone(&self.counters),
+            coverage: Arc::clone(&self.coverage),
+            untrusted: Arc::clone(&self.untrusted),
             running: Running::default(),
             remembered: Remembered::default(),
             digester: Digester::new(&self.key),

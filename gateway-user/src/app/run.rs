@@ -14,13 +14,15 @@ use tokio::{
 };
 
 use super::{
-    App, answer,
+    App, answer, coverage,
     doors::{self, Transparent},
     serving::Serving,
 };
 use crate::{
     admin::{self, Ask, Reply},
+    config::Config,
     flow::{Services, door::Upstream},
+    telemetry::metrics::Format,
 };
 
 /// How often idle upstream connections are looked through.
@@ -127,29 +129,60 @@ fn control(app: &App, serving: Arc<Serving>, orders: mpsc::Sender<Order>) -> any
     let state = services.config.state.clone();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (alive, ended) = oneshot::channel();
+    let page = {
+        let serving = Arc::clone(&serving);
+        move |accept: &str| {
+            let format = Format::accepted(accept);
+            (format.content_type(), coverage::metrics(&serving.services()).write(format))
+        }
+    };
+    let scraped = scraped(&services.config, &runtime)?;
     let serve = {
         let _inside = runtime.enter();
-        admin::serve(&state, move |ask| {
+        let said = move |ask: Ask| {
             if ask.method == http::Method::POST {
                 return order(&ask, &serving, &orders);
+            }
+            if ask.path == "/coverage" {
+                return Some(coverage::report(&serving.services()));
             }
             let mut said = answer(&ask, &store, &services.ledger, Some(&services))?;
             if ask.path == "/status" {
                 said["apps"] = serving.status();
             }
             Some(said)
-        })
-        .with_context(|| format!("the control socket in {} cannot be made", state.display()))?
+        };
+        admin::serve(&state, said, page.clone())
+            .with_context(|| format!("the control socket in {} cannot be made", state.display()))?
     };
     let thread = std::thread::Builder::new().name("control".to_owned()).spawn(move || {
         runtime.block_on(async {
             tokio::select! {
                 () = serve => {}
+                () = async {
+                    match scraped {
+                        Some(listener) => admin::serve_metrics(listener, page).await,
+                        None => std::future::pending().await,
+                    }
+                } => {}
                 _ = ended => {}
             }
         });
     })?;
     Ok(Control { alive, thread })
+}
+
+/// Where metrics are served besides the control socket, if anywhere.
+fn scraped(config: &Config, runtime: &tokio::runtime::Runtime) -> anyhow::Result<Option<TcpListener>> {
+    let Some(address) = config.metrics else { return Ok(None) };
+    let _inside = runtime.enter();
+    let listener = std::net::TcpListener::bind(address).with_context(|| {
+        format!("metrics cannot be served on {address}: choose another address with --metrics")
+    })?;
+    listener.set_nonblocking(true)?;
+    let listener = TcpListener::from_std(listener)?;
+    tracing::info!(address = %listener.local_addr()?, "metrics are served");
+    Ok(Some(listener))
 }
 
 /// Passes an order on: `POST /stop`, or `POST /detach?cgroup=ID` with the inode of the cgroup's directory.

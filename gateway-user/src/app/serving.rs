@@ -13,7 +13,10 @@ use super::{
     doors::{self, Transparent},
     spaces::{Spaces, Threads},
 };
-use crate::capture::{Steering, cgroup};
+use crate::{
+    capture::{Steering, cgroup},
+    flow::Services,
+};
 
 /// The apps and their doors.
 pub struct Serving(Mutex<Vec<One>>);
@@ -81,6 +84,11 @@ impl Serving {
     /// Each app: name, cgroup, mode, and what the kernel counted.
     pub fn status(&self) -> Value {
         self.lock().iter().map(One::status).collect()
+    }
+
+    /// What the flows of each app share.
+    pub fn services(&self) -> Vec<Arc<Services>> {
+        self.lock().iter().map(|one| Arc::clone(&one.served.services)).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<One>> {

@@ -17,6 +17,7 @@ use crate::{
     capture::{
         Entrance, Namespace, Steer, Stranger, Strangers, cgroup,
         netns::{self, FileId, NetnsError},
+        rights,
     },
     flow::Services,
 };
@@ -44,12 +45,14 @@ pub struct Threads {
 }
 
 impl Threads {
-    /// Starts them, in the namespace and with the rights of the caller.
+    /// Starts them, in the namespace of the caller and with the rights the gateway kept.
     ///
     /// # Errors
     /// No thread can be started.
     pub fn start() -> std::io::Result<Threads> {
-        Ok(Threads { enter: Entrance::start("netns-enter")?, look: Entrance::start("netns-look")? })
+        rights::privileged(|| {
+            Ok(Threads { enter: Entrance::start("netns-enter")?, look: Entrance::start("netns-look")? })
+        })
     }
 }
 

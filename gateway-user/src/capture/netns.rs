@@ -4,7 +4,7 @@
 //! used like any other: only their making needs the thread, and the right to enter (CAP_SYS_ADMIN).
 
 use super::listen::{self, Bound};
-use super::socket;
+use super::{rights, socket};
 use nix::sched::{CloneFlags, setns};
 use std::fs::File;
 use std::hash::{Hash, Hasher};
@@ -105,7 +105,12 @@ impl Entrance {
     pub fn start(name: &str) -> io::Result<Arc<Entrance>> {
         let home = File::open("/proc/thread-self/ns/net")?;
         let (jobs, waiting) = mpsc::channel(WAITING);
-        std::thread::Builder::new().name(name.to_owned()).spawn(move || serve(&home, waiting))?;
+        std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+            if let Err(error) = rights::limit(&rights::NAMESPACES) {
+                tracing::warn!(%error, "a thread has more rights than it takes");
+            }
+            serve(&home, waiting);
+        })?;
         Ok(Arc::new(Entrance { jobs }))
     }
 

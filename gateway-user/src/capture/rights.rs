@@ -5,7 +5,6 @@
 //! later, such as entering a network namespace, goes through [`privileged`]. [`settle`] then leaves that thread only
 //! what it is told.
 
-use crate::config::Via;
 pub use caps::Capability;
 use caps::{CapSet, CapsHashSet};
 use nix::fcntl::AtFlags;
@@ -19,6 +18,8 @@ use std::thread;
 
 /// Jobs that wait for the thread with the rights; whoever brings one more waits.
 const MAX_WAITING: usize = 64;
+/// What entering the network namespace of another process takes: looking at it, and going in.
+pub const NAMESPACES: [Capability; 2] = [Capability::CAP_SYS_ADMIN, Capability::CAP_SYS_PTRACE];
 /// Name of the thread that keeps rights, as `/proc/PID/task/TID/comm` shows it.
 const THREAD: &str = "rights";
 /// Tables of the kernel programs can be used without CAP_BPF since then.
@@ -105,24 +106,38 @@ pub fn settle(wanted: &[Capability]) -> Result<(), RightsError> {
     outcome.recv().expect("every job answers once")
 }
 
-/// What the gateway goes on needing once it steers in this way. `serves_others` says that it ends processes of other
-/// users (`gateway run` with a user of its own).
-pub fn needed(via: Via, serves_others: bool) -> Vec<Capability> {
+/// What the gateway goes on needing once it steers, beside [`NAMESPACES`] on threads of their own. `ends_others` says that
+/// it ends processes of other users (`gateway run` with a user of its own).
+pub fn needed(uses_nftables: bool, ends_others: bool) -> Vec<Capability> {
     use Capability::*;
-    // To enter the network namespaces that processes of the cgroup make later.
-    let mut needed = vec![CAP_SYS_ADMIN, CAP_SYS_PTRACE];
-    if via == Via::Nftables {
-        // Tables in those namespaces; whose socket a connection is.
-        needed.extend([CAP_NET_ADMIN, CAP_DAC_READ_SEARCH]);
+    let mut needed = Vec::new();
+    if uses_nftables {
+        // The tables, and whose socket a connection is.
+        needed.extend([CAP_NET_ADMIN, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH]);
     }
     if !nix::unistd::geteuid().is_root() {
-        // Only root may look into the bpf file system and write to most cgroups.
+        // To detach: only root may look into the bpf file system.
         needed.push(CAP_DAC_OVERRIDE);
     }
-    if serves_others {
+    if ends_others {
         needed.push(CAP_KILL);
     }
     needed
+}
+
+/// Leaves the calling thread only these rights, of those it has.
+///
+/// # Errors
+/// The kernel refuses to take a right away.
+pub fn limit(wanted: &[Capability]) -> Result<(), RightsError> {
+    reduce(&wanted.iter().copied().collect())
+}
+
+/// Keeps rights that were given to the gateway alone (in its file, or ambient) from programs the calling thread starts.
+pub fn keep_from_children() {
+    // A thread that has none has none to pass on.
+    let _ = caps::clear(None, CapSet::Ambient);
+    let _ = caps::set(None, CapSet::Inheritable, &CapsHashSet::new());
 }
 
 /// Does something on a fresh thread that has the rights the gateway keeps, and waits for it. The thread may enter other

@@ -21,6 +21,7 @@ pub fn load(common: &Common, change: impl FnOnce(&mut Overrides)) -> Result<Conf
     let path = |path: &Option<std::path::PathBuf>| path.as_ref().map(|path| path.display().to_string());
     overrides
         .set_some("--mode", "mode", mode)
+        .set_some("--metrics", "metrics", common.metrics.clone())
         .set_some("--budget", "budget", common.budget.clone())
         .set_some("--state", "state", path(&common.state))
         .set_some("--upstream-ca", "upstream_ca", path(&common.upstream_ca));

@@ -1,6 +1,14 @@
 //! The doors: steered connections, and the proxy's port, which answers requests and CONNECT alike.
 
-use std::{convert::Infallible, net::SocketAddr, os::fd::AsFd, sync::Arc};
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    os::fd::AsFd,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, Uri};
@@ -10,6 +18,7 @@ use tokio::net::TcpStream;
 
 use super::{
     body::ReplyBody,
+    coverage::Fate,
     exchange,
     flow::Flow,
     path::{self, Accepted, Destination, Origin},
@@ -64,7 +73,8 @@ impl Upstream {
         let name = authority.host().to_ascii_lowercase();
         let host = services.catalog.host_or_compatible(&name);
         let port = authority.port_u16().unwrap_or(if tls { 443 } else { 80 });
-        let target = Target { host: Arc::from(name), port, address: None, tls, namespace: None };
+        let target =
+            Target { host: Arc::from(name), port, address: None, tls, namespace: None, tunnel: None };
         let base =
             Base { authority: authority.to_string(), path: url.path().trim_end_matches('/').to_owned() };
         Ok(Upstream { target, host, base })
@@ -98,6 +108,7 @@ pub async fn steered(
             name: None,
             address: Some(captured.original),
             port: captured.original.port(),
+            tunnel: None,
         },
         namespace,
     };
@@ -109,8 +120,16 @@ pub async fn proxied(services: Arc<Services>, stream: TcpStream, upstream: Upstr
     let limits = &services.config.limits;
     let header_bytes = limits.header_bytes;
     let site = Arc::new(reverse_site(&services, upstream));
+    let counted = AtomicBool::new(false);
     let service = service_fn(move |request: Request<Incoming>| {
         let site = Arc::clone(&site);
+        // A tunnel is counted by itself, where it leads.
+        if request.method() != Method::CONNECT
+            && !counted.swap(true, Ordering::Relaxed)
+            && let Some(row) = &site.row
+        {
+            row.connection();
+        }
         async move { Ok::<_, Infallible>(answer(site, request).await) }
     });
     let served = hyper::server::conn::http1::Builder::new()
@@ -130,10 +149,24 @@ pub async fn proxied(services: Arc<Services>, stream: TcpStream, upstream: Upstr
 fn reverse_site(services: &Arc<Services>, upstream: Upstream) -> Site {
     let Upstream { target, host, base } = upstream;
     let port = target.port;
-    let origin =
-        origin(Door::Reverse, Destination { name: Some(target.host.to_string()), address: None, port });
+    let origin = origin(
+        Door::Reverse,
+        Destination { name: Some(target.host.to_string()), address: None, port, tunnel: None },
+    );
     let offer = Offer::Http1;
-    Site { services: Arc::clone(services), origin, target, host, alpn: Alpn::Http1, offer, base: Some(base) }
+    let row = Some(services.row(&origin, None, Fate::Inspected));
+    Site {
+        services: Arc::clone(services),
+        origin,
+        target,
+        host,
+        alpn: Alpn::Http1,
+        offer,
+        base: Some(base),
+        is_engine: false,
+        local: false,
+        row,
+    }
 }
 
 fn origin(door: Door, destination: Destination) -> Origin {
@@ -168,8 +201,8 @@ fn connect(site: &Arc<Site>, request: Request<Incoming>) -> Response<ReplyBody> 
         return stop.answer(&dialects::opaque::Opaque, "");
     };
     let destination = match host.trim_matches(['[', ']']).parse() {
-        Ok(ip) => Destination { name: None, address: Some(SocketAddr::new(ip, port)), port },
-        Err(_) => Destination { name: Some(host.to_ascii_lowercase()), address: None, port },
+        Ok(ip) => Destination { name: None, address: Some(SocketAddr::new(ip, port)), port, tunnel: None },
+        Err(_) => Destination { name: Some(host.to_ascii_lowercase()), address: None, port, tunnel: None },
     };
     let services = Arc::clone(&site.services);
     tokio::spawn(async move {

@@ -6,7 +6,13 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use super::{remembered::Remembered, running::Running};
+use super::{
+    coverage::{Coverage, Fate, Row},
+    path::Origin,
+    remembered::Remembered,
+    running::Running,
+    untrusted::Untrusted,
+};
 use crate::{
     audit::Journal,
     capture::{Exempt, Steering},
@@ -52,6 +58,10 @@ pub struct Services {
     pub running: Running,
     /// Cut requests, for the clients that repeat them.
     pub remembered: Remembered,
+    /// Which connections were inspected, and which were not.
+    pub coverage: Arc<Coverage>,
+    /// Who refused our certificate.
+    pub untrusted: Arc<Untrusted>,
     /// Digests credentials.
     pub digester: Digester,
     /// Which protocol an endpoint chose, by what it was offered.
@@ -62,6 +72,19 @@ impl Services {
     /// Whether the kernel saw `address` answered for a known LLM name.
     pub fn is_known(&self, address: IpAddr) -> bool {
         self.steer.as_ref().is_some_and(|steer| steer.host_of(address).is_some())
+    }
+
+    /// The local engine that listens at `address`, if one is known there.
+    pub fn engine_at(&self, _address: Option<SocketAddr>) -> Option<Arc<Host>> {
+        None
+    }
+
+    /// Where connections of `origin` that came to `fate` are counted: by the host they named, else by address.
+    pub fn row(&self, origin: &Origin, name: Option<&str>, fate: Fate) -> Arc<Row> {
+        let destination = &origin.destination;
+        let address = || destination.address.map(|address| address.to_string());
+        let host = name.map(str::to_owned).or_else(|| destination.name.clone()).or_else(address);
+        self.coverage.row(&origin.principal.app, &origin.principal.comm, &host.unwrap_or_default(), fate)
     }
 
     /// Teaches the kernel that `address` serves a known host, where no DNS answer showed it (cached before the gateway

@@ -4,23 +4,19 @@ mod kernel;
 
 use std::{
     io,
-    net::SocketAddr,
     os::fd::AsFd,
     pin::Pin,
     sync::atomic::AtomicU64,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use nix::sys::socket::{setsockopt, sockopt};
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, copy_bidirectional_with_sizes},
     net::TcpStream,
-    time::timeout,
 };
 
 use super::prefixed::Prefixed;
-use crate::capture::{Exempt, Namespace, socket};
 
 /// Copy buffer per direction, in bytes.
 const BUFFER: usize = 16 * 1024;
@@ -39,20 +35,12 @@ pub struct Passed {
     pub down: u64,
 }
 
-/// Connects to `address`, from `namespace`, within `limit` and lets the kernel move bytes until both sides have ended.
-/// A reset by either side is passed on to the other, and what passed until then is returned.
+/// Lets the kernel move bytes between a client and its server until both sides have ended. A reset by either side is
+/// passed on to the other, and what passed until then is returned.
 ///
 /// # Errors
-/// When the address cannot be connected.
-pub async fn relay(
-    client: Prefixed<TcpStream>,
-    address: SocketAddr,
-    exempt: &Exempt,
-    namespace: Option<&Namespace>,
-    limit: Duration,
-) -> io::Result<Passed> {
-    let connect = socket::connect(address, exempt, namespace);
-    let mut server = timeout(limit, connect).await.map_err(|_| io::ErrorKind::TimedOut)??;
+/// When the server's socket takes no options.
+pub async fn relay(client: Prefixed<TcpStream>, mut server: TcpStream) -> io::Result<Passed> {
     keep_alive(&server)?;
     let (head, client) = client.into_parts();
     let (up, down) = (AtomicU64::new(0), AtomicU64::new(0));

@@ -20,8 +20,12 @@ use raw::Raw;
 /// How a stream is treated.
 #[derive(Clone, Copy, Debug)]
 pub struct ReplyOptions {
-    /// The body is a stream of server-sent events; otherwise it is judged as one running text of raw bytes.
+    /// The body is a stream of events; otherwise it is judged as one running text of raw bytes.
     pub event_stream: bool,
+    /// Its events are the items of one JSON array; otherwise they are server-sent events.
+    pub array: bool,
+    /// Its events are messages of a WebSocket, given to [`ReplyStream::message`] one by one.
+    pub messages: bool,
     /// Take out the chunk that carries nothing but usage: the gateway asked for it, the client did not.
     pub strip_usage: bool,
     /// Whether the client expects usage in the stream, also in one that is cut.
@@ -40,6 +44,8 @@ impl Default for ReplyOptions {
     fn default() -> ReplyOptions {
         ReplyOptions {
             event_stream: true,
+            array: false,
+            messages: false,
             strip_usage: false,
             with_usage: true,
             cut: CutStyle::Text,
@@ -121,8 +127,8 @@ impl ReplyStream {
     }
 
     /// Takes one message of a WebSocket as one event, and appends what may go to the client: each piece then holds exactly
-    /// one message, in order, or after [`ReplyStream::relax`] a part of one. As [`ReplyStream::push`] otherwise; a stream
-    /// is given either chunks or messages.
+    /// one message, in order, or after [`ReplyStream::relax`] a part of one. As [`ReplyStream::push`] otherwise; needs
+    /// [`ReplyOptions::messages`].
     pub fn message(&mut self, payload: Bytes, out: &mut Vec<Released>) {
         match &mut self.body {
             Body::Events(events) => events.message(payload, out),

@@ -89,7 +89,9 @@ impl Dialer {
         let socket =
             timeout(self.connect, self.tcp(target)).await.map_err(|_| limit("accept a connection"))??;
         if !target.tls {
-            return handshake(target, socket, Alpn::Http1).await.map(|sender| (sender, Alpn::Http1));
+            // Without TLS nothing is negotiated: HTTP/2 is spoken where the app does, with prior knowledge.
+            let alpn = if offer == Offer::Http2 { Alpn::Http2 } else { Alpn::Http1 };
+            return handshake(target, socket, alpn).await.map(|sender| (sender, alpn));
         }
         let name = ServerName::try_from(target.host.to_string()).map_err(|error| UpstreamError::Tls {
             host: host(),
@@ -105,7 +107,20 @@ impl Dialer {
     }
 
     async fn tcp(&self, target: &Target) -> Result<TcpStream, UpstreamError> {
-        let addresses = match target.address {
+        let mut socket = self.connected(target).await?;
+        if let Some(tunnel) = &target.tunnel {
+            let failed = |error| UpstreamError::Connect {
+                host: target.host.to_string(),
+                address: tunnel.proxy,
+                error,
+            };
+            tunnel.open(&mut socket).await.map_err(failed)?;
+        }
+        Ok(socket)
+    }
+
+    async fn connected(&self, target: &Target) -> Result<TcpStream, UpstreamError> {
+        let addresses = match target.tunnel.as_ref().map(|tunnel| tunnel.proxy).or(target.address) {
             Some(address) => vec![address],
             None => tokio::net::lookup_host((&*target.host, target.port))
                 .await

@@ -15,6 +15,9 @@ use std::path::Path;
 /// Built by `cargo xtask ebpf` from the sources in `gateway-ebpf`; the stamp beside it says from which.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/ebpf/gateway.o"));
 
+/// What the name of every program starts with, of every build.
+pub(super) const PREFIX: &str = "gw_";
+
 /// In the order they are attached: what hands over and gives back stands before anything is steered.
 pub(super) const PROGRAMS: [&str; 9] = [
     "gw_create",

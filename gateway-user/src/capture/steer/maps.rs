@@ -5,7 +5,8 @@ use super::kernel::Wire;
 use aya::maps::lpm_trie::{Key, LpmTrie};
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray};
 use gateway_ebpf::{
-    COUNTERS, Endpoint, Ip, Learned, Listener, Name, Original, Peer, Plain, Settings, Traffic, Volume,
+    COUNTERS, Endpoint, Ip, Learned, Listener, Name, Original, PORT_WORDS, Peer, Plain, Settings, Traffic,
+    Volume,
 };
 use std::hash::Hash;
 use std::path::Path;
@@ -31,7 +32,7 @@ pub(super) const STRANGERS: &str = "STRANGERS";
 /// The tables of one attached cgroup.
 pub(super) struct Maps {
     settings: Mutex<Array<MapData, Wire<Settings>>>,
-    pub(super) ports: Table<u32, u32>,
+    ports: Mutex<Array<MapData, u64>>,
     pub(super) endpoints: Table<Endpoint, u32>,
     pub(super) listeners: Table<u64, Listener>,
     hosts: Mutex<LpmTrie<MapData, Wire<Name>, Wire<u64>>>,
@@ -49,7 +50,7 @@ impl Maps {
     ) -> Result<Maps, SteerError> {
         Ok(Maps {
             settings: Mutex::new(take("SETTINGS")?.try_into().map_err(|error| failed("SETTINGS", error))?),
-            ports: Table::new("PORTS", take("PORTS")?)?,
+            ports: Mutex::new(take("PORTS")?.try_into().map_err(|error| failed("PORTS", error))?),
             endpoints: Table::new("ENDPOINTS", take("ENDPOINTS")?)?,
             listeners: Table::new("LISTENERS", take("LISTENERS")?)?,
             hosts: Mutex::new(take("HOSTS")?.try_into().map_err(|error| failed("HOSTS", error))?),
@@ -72,6 +73,19 @@ impl Maps {
 
     pub(super) fn set_settings(&self, settings: Settings) -> Result<(), SteerError> {
         lock(&self.settings).set(0, Wire(settings), 0).map_err(|error| failed("SETTINGS", error))
+    }
+
+    /// Makes the steered ports be exactly these, without a moment in which one of them is absent.
+    pub(super) fn set_ports(&self, wanted: &[u16]) -> Result<(), SteerError> {
+        let mut words = [0_u64; PORT_WORDS as usize];
+        for port in wanted {
+            words[usize::from(port / 64)] |= 1 << (port % 64);
+        }
+        let mut ports = lock(&self.ports);
+        for (index, word) in (0..).zip(words) {
+            ports.set(index, word, 0).map_err(|error| failed("PORTS", error))?;
+        }
+        Ok(())
     }
 
     /// Makes the known hosts be exactly these, without a moment in which one of them is absent.

@@ -20,9 +20,9 @@ pub use options::SteerOptions;
 pub use strangers::{Stranger, Strangers};
 
 use super::{Captured, Who, preflight, socket};
-use gateway_ebpf::{Endpoint, Ip, LEARNED_AT_LEAST_SECONDS, Learned, Original, Peer};
+use gateway_ebpf::{Endpoint, Ip, LEARNED_AT_LEAST_SECONDS, Learned, MAX_LEARNED, Original, Peer};
 use kernel::{Attached, Kernel};
-use maps::Maps;
+use maps::{Maps, Table};
 use nix::time::{ClockId, clock_gettime};
 use pins::Home;
 use serde::Serialize;
@@ -229,6 +229,11 @@ fn attach_fresh(
     let mut links = kernel::attach(&mut object, &options.cgroup, &opened)?;
     if options.fail == Fail::Closed {
         kernel::pin_links(std::mem::take(&mut links), &fresh)?;
+    }
+    // Now that the new set learns as well, nothing is missed in between. A set with another layout cannot be read.
+    let before: Result<Table<Ip, Learned>, _> = maps::pinned_table(&home.current(), "LEARNED");
+    for (address, learned) in before.and_then(|before| before.entries(MAX_LEARNED)).unwrap_or_default() {
+        maps.learned.put(address, learned)?;
     }
     home.publish()?;
     Ok((maps, links))

@@ -4,8 +4,8 @@ use super::maps::Maps;
 use super::{SteerError, endpoint, namespaces};
 use crate::config::{Fail, Quic, SteerScope};
 use gateway_ebpf::{
-    Endpoint, FAIL_CLOSED, FAIL_OPEN, Listener, MAX_ENDPOINTS, MAX_HOSTS, MAX_PORTS, Name, QUIC_ALL,
-    QUIC_KNOWN, SCOPE_KNOWN, SCOPE_TLS, Settings,
+    Endpoint, FAIL_CLOSED, FAIL_OPEN, Listener, MAX_ENDPOINTS, MAX_HOSTS, Name, QUIC_ALL, QUIC_KNOWN,
+    SCOPE_KNOWN, SCOPE_TLS, Settings,
 };
 use std::collections::HashMap;
 use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
@@ -23,7 +23,7 @@ pub struct SteerOptions {
     pub listen_v4: SocketAddrV4,
     /// Its listener for IPv6; without one, IPv6 is steered to the IPv4 listener, which IPv6-only sockets cannot reach.
     pub listen_v6: Option<SocketAddrV6>,
-    /// Steered ports; usually `[80, 443]`, at most 64.
+    /// Steered ports; usually `[80, 443]`.
     pub ports: Vec<u16>,
     /// Destinations that are always steered, such as engines on this machine; at most 256. All of loopback counts as
     /// one host here.
@@ -46,14 +46,13 @@ pub(super) struct Compiled {
     /// The patterns by their number, to name what was learned.
     pub(super) patterns: HashMap<u64, String>,
     hosts: Vec<(Name, u32, u64)>,
-    ports: Vec<(u32, u32)>,
+    ports: Vec<u16>,
     endpoints: Vec<(Endpoint, u32)>,
     listener: Listener,
 }
 
 impl SteerOptions {
     pub(super) fn compile(&self, object: u64) -> Result<Compiled, SteerError> {
-        bounded("ports", self.ports.len(), MAX_PORTS)?;
         bounded("endpoints", self.endpoints.len(), MAX_ENDPOINTS)?;
         bounded("known hosts", self.known_hosts.len(), MAX_HOSTS)?;
         let mut hosts = Vec::with_capacity(self.known_hosts.len());
@@ -69,10 +68,10 @@ impl SteerOptions {
         let fail = if self.fail == Fail::Open { FAIL_OPEN } else { FAIL_CLOSED };
         let quic = if self.quic == Quic::All { QUIC_ALL } else { QUIC_KNOWN };
         Ok(Compiled {
-            settings: Settings { object, scope, fail, quic, zero: 0 },
+            settings: Settings { object, scope, fail, quic, endpoints: self.endpoints.len() as u32 },
             patterns,
             hosts,
-            ports: self.ports.iter().map(|&port| (u32::from(port), 1)).collect(),
+            ports: self.ports.clone(),
             endpoints: self.endpoints.iter().map(|&to| (endpoint(to).as_key(), 1)).collect(),
             listener: namespaces::listener(self.listen_v4, self.listen_v6),
         })
@@ -83,7 +82,7 @@ impl Compiled {
     /// Writes the tables; the settings come last, as they say that the rest is there.
     pub(super) fn store(&self, maps: &Maps, netns: u64) -> Result<(), SteerError> {
         maps.listeners.put(netns, self.listener)?;
-        maps.ports.replace(&self.ports)?;
+        maps.set_ports(&self.ports)?;
         maps.endpoints.replace(&self.endpoints)?;
         maps.set_hosts(&self.hosts)?;
         maps.set_settings(self.settings)
@@ -161,7 +160,7 @@ mod tests {
     #[test]
     fn more_than_fits_is_an_error() {
         let mut options = options(&[]);
-        options.ports = (0..65).collect();
-        assert!(matches!(options.compile(0), Err(SteerError::TooMany { limit: 64, .. })));
+        options.endpoints = (0..=256).map(|port| ([127, 0, 0, 1], port).into()).collect();
+        assert!(matches!(options.compile(0), Err(SteerError::TooMany { limit: 256, .. })));
     }
 }

@@ -17,7 +17,7 @@ use crate::{
     config::Mode,
     flow::stream::STALL,
     wire::{
-        sse::MAX_EVENT,
+        framer::MAX_EVENT,
         websocket::{Control, Deflate, Incoming, Opcode, ReaderOptions, Side, WebSocketError},
     },
 };

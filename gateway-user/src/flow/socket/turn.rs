@@ -14,6 +14,7 @@ use crate::{
         Dialect,
         dialects::{CutStyle, Reason},
         event::Direction,
+        framer::Framer,
         sse,
         websocket::Message,
     },
@@ -48,6 +49,7 @@ impl Turn {
                 Cut::Text => CutStyle::Text,
                 Cut::Error => CutStyle::Error,
             },
+            messages: true,
             held_bytes: services.config.limits.reply_held_bytes,
             ..ReplyOptions::default()
         };
@@ -110,7 +112,7 @@ impl Turn {
 
 /// The payloads of the events of an ending, each to be a message.
 fn payloads(events: &Bytes) -> Vec<Bytes> {
-    let mut framer = sse::Framer::default();
+    let mut framer = Framer::events();
     framer.push(events.clone());
     let mut all = Vec::new();
     while let Ok(Some(place)) = framer.next_event() {
@@ -118,7 +120,7 @@ fn payloads(events: &Bytes) -> Vec<Bytes> {
         match sse::data(&event) {
             sse::Data::Line(span) => all.push(event.slice(span.start as usize..span.end as usize)),
             sse::Data::Lines(joined) => all.push(joined.into()),
-            sse::Data::None | sse::Data::Whole => {}
+            sse::Data::None => {}
         }
     }
     all

@@ -17,9 +17,7 @@ async fn relayed(head: &'static [u8]) -> (TcpStream, TcpStream, JoinHandle<io::R
     let app = TcpStream::connect(ours.local_addr().unwrap()).await.unwrap();
     let (accepted, _) = ours.accept().await.unwrap();
     let client = Prefixed::new(Bytes::from_static(head), accepted);
-    let relay = tokio::spawn(async move {
-        relay(client, address, &crate::capture::Exempt::default(), None, Duration::from_secs(5)).await
-    });
+    let relay = tokio::spawn(async move { relay(client, TcpStream::connect(address).await?).await });
     let (server, _) = server.accept().await.unwrap();
     (app, server, relay)
 }

@@ -82,7 +82,6 @@ impl Event {
                 [before, &payload, after].concat().into()
             }
             Data::Lines(_) => sse::with_data(&self.raw, &payload).into(),
-            Data::Whole => payload.into(),
             Data::None => self.raw.clone(),
         }
     }
@@ -91,12 +90,11 @@ impl Event {
     /// `None` where an event cannot stand twice: with several texts, edits, or a meaning beside its text.
     pub fn split(&mut self, clear: u64) -> Option<Event> {
         let &[part] = &self.parts[..] else { return None };
-        let plain =
-            Marks { start: self.marks.start, choices: self.marks.choices, ..Marks::default() } == self.marks;
-        let simple = self.edits.is_empty()
-            && plain
-            && matches!(self.data, Data::Line(_) | Data::Whole)
-            && part.form != Form::Raw;
+        // Usage is a running total wherever it stands beside text, so that it may be said twice.
+        let Marks { opens, finished, stop, terminal, error, .. } = self.marks;
+        let plain = opens.is_none() && finished == 0 && !(stop || terminal || error);
+        let simple =
+            self.edits.is_empty() && plain && matches!(self.data, Data::Line(_)) && part.form != Form::Raw;
         if !simple || clear <= part.start || clear >= part.end {
             return None;
         }
@@ -137,8 +135,8 @@ impl Event {
             part.span = Span { start: head.start, end: part.span.end - head.len() as u32 };
         }
         debug_assert!(gone >= head.len());
-        if self.data != Data::Whole {
-            self.data = sse::data(&raw);
+        if let Data::Line(span) = &mut self.data {
+            span.end -= gone as u32;
         }
         self.raw = raw;
         self.edits.clear();
@@ -162,6 +160,5 @@ pub fn payload<'a>(raw: &'a [u8], data: &'a Data) -> &'a [u8] {
         Data::None => &[],
         Data::Line(span) => span.of(raw),
         Data::Lines(joined) => joined,
-        Data::Whole => raw,
     }
 }

@@ -17,8 +17,8 @@ use crate::wire::Dialect;
 use crate::wire::dialects::{Marks, Sent};
 use crate::wire::edit::Edit;
 use crate::wire::event::Usage;
+use crate::wire::framer::{Framer, TooLong};
 use crate::wire::reading::Reading;
-use crate::wire::sse::{self, Data, Framer};
 
 /// An event stream.
 pub struct Events {
@@ -26,8 +26,6 @@ pub struct Events {
     dialect: &'static dyn Dialect,
     options: ReplyOptions,
     framer: Framer,
-    /// The events are messages, without any framing.
-    messages: bool,
     reading: Reading,
     tracks: Vec<Track>,
     queue: VecDeque<Event>,
@@ -81,14 +79,17 @@ impl Events {
             engine,
             dialect,
             options,
-            framer: Framer::default(),
-            messages: false,
+            framer: match options {
+                ReplyOptions { messages: true, .. } => Framer::messages(),
+                ReplyOptions { array: true, .. } => Framer::items(),
+                _ => Framer::events(),
+            },
             reading: Reading::new(),
             tracks: Vec::new(),
             queue: VecDeque::new(),
             held: 0,
             run: Run::default(),
-            sent: Sent::default(),
+            sent: Sent { array: options.array, ..Sent::default() },
             released: Vec::new(),
             usage: None,
             findings: Vec::new(),
@@ -111,7 +112,7 @@ impl Events {
             match self.framer.next_event() {
                 Ok(Some(place)) => self.event(place, out),
                 Ok(None) => break,
-                Err(sse::TooLong) => self.stop = Some(Stop::TooLong),
+                Err(TooLong) => self.stop = Some(Stop::TooLong),
             }
         }
         self.flush(out);
@@ -121,7 +122,6 @@ impl Events {
     /// Takes one event that has come whole, without the framing of SSE.
     pub fn message(&mut self, payload: Bytes, out: &mut Vec<Released>) {
         self.settle(out);
-        self.messages = true;
         if self.stop.is_none() {
             self.whole(payload, None, out);
             self.bound();
@@ -188,7 +188,7 @@ impl Events {
 
     /// Remembers what an early ending must repeat of an event that went to the client.
     fn remember(&mut self, raw: &Bytes) {
-        let data = self.data(raw);
+        let data = self.framer.data(raw);
         let payload = payload(raw, &data);
         if self.reading.read(payload, self.dialect.event(), false).is_ok() {
             self.dialect.refine(payload, &mut self.reading);
@@ -213,15 +213,11 @@ impl Events {
         self.whole(raw, Some(place), out);
     }
 
-    fn data(&self, raw: &[u8]) -> Data {
-        if self.messages { Data::Whole } else { sse::data(raw) }
-    }
-
     /// Takes one event. `place` says where in the framer's buffer it stands.
     fn whole(&mut self, raw: Bytes, place: Option<Range<usize>>, out: &mut Vec<Released>) {
-        let data = self.data(&raw);
+        let data = self.framer.data(&raw);
         let marks = self.read(payload(&raw, &data));
-        if marks.repeats {
+        if marks.ends_first {
             self.end_channels(&marks);
             self.apply(None);
         }
@@ -328,6 +324,10 @@ impl Events {
     /// Releases the decided part of the event that waits at the head of the queue.
     pub fn relax(&mut self, out: &mut Vec<Released>) {
         self.settle(out);
+        // An item of an array cannot be said in two: the bracket or comma before it belongs to one of them only.
+        if self.options.array {
+            return;
+        }
         let Some(event) = self.queue.front_mut() else { return };
         let [part] = &event.parts[..] else { return };
         let clear = self.tracks[part.track].clear();

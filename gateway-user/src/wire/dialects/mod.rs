@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod anthropic;
+pub mod gemini;
 pub mod opaque;
 pub mod openai_chat;
 pub mod openai_responses;
@@ -154,8 +155,8 @@ pub struct Marks {
     pub opens: Option<(u16, bool)>,
     /// A content block ends, and its channels with it.
     pub closes: Option<u16>,
-    /// Its own texts repeat those it ends, which are complete before it.
-    pub repeats: bool,
+    /// What it ends is complete before its own texts, which repeat it or are others.
+    pub ends_first: bool,
     /// Choices it speaks of, one bit each.
     pub choices: u64,
     /// Choices that end, and their channels with them.
@@ -201,6 +202,8 @@ pub struct Sent {
     pub stopped: bool,
     /// The last event has gone.
     pub terminal: bool,
+    /// The stream is one JSON array, whose items are its events.
+    pub array: bool,
     /// What an early ending has to repeat.
     pub answer: Answer,
 }

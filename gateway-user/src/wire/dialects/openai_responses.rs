@@ -73,7 +73,7 @@ impl Dialect for OpenAiResponses {
             other if other.ends_with(b".done") => marks.closes = Some(block),
             _ => {}
         }
-        marks.repeats = marks.stop || marks.closes.is_some();
+        marks.ends_first = marks.stop || marks.closes.is_some();
         marks
     }
 
