@@ -3,6 +3,7 @@
 //!
 //! They need root, and the SDKs that `cargo xtask test` installs into `target/clients` (or `$GATEWAY_CLIENTS`).
 
+mod attached;
 mod program;
 mod refused;
 mod runtimes;

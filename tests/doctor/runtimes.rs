@@ -105,7 +105,9 @@ fn what_cannot_shake_hands_is_judged_by_what_it_reads() {
     let folder = scene.folder.path();
     let (go, rustls): (&[u8], &[u8]) = (b"\xff Go buildinf:", b"invalid peer certificate");
     let told = [("SSL_CERT_FILE".to_owned(), bundle(&scene))];
-    let rows: [(&str, &[&[u8]], bool, &str, &str); 7] = [
+    /// Name, markers, whether `SSL_CERT_FILE` is set, verdict, evidence.
+    type Row<'a> = (&'a str, &'a [&'a [u8]], bool, &'a str, &'a str);
+    let rows: [Row<'_>; 7] = [
         ("go", &[go], false, "will_fail", "files"),
         ("go", &[go], true, "will_work", "files"),
         ("native", &[rustls, b"SSL_CERT_FILE"], false, "will_fail", "files"),
@@ -131,6 +133,28 @@ fn what_cannot_shake_hands_is_judged_by_what_it_reads() {
         assert_eq!(mends, *verdict == "will_fail", "{finding:?}");
     }
     assert_eq!(code, Some(1));
+}
+
+#[test]
+fn java_without_a_compiler_is_judged_by_its_store() {
+    let (scene, cgroup) = (Scene::new(), Cgroup::new("jre"));
+    let folder = scene.folder.path().display().to_string();
+    let run = |program: &str, arguments: &[&str]| {
+        let status =
+            std::process::Command::new(program).args(arguments).status().expect("a JDK is installed");
+        assert!(status.success(), "{program} {arguments:?}");
+    };
+    std::fs::write(scene.folder.path().join("Sleeper.java"), JAVA).expect("a temporary file");
+    run("javac", &[&format!("{folder}/Sleeper.java")]);
+    run("jlink", &["--add-modules", "java.base", "--output", &format!("{folder}/jre")]);
+    let java = format!("{folder}/jre/bin/java");
+    let words = [java.as_str(), "-cp", &folder, "Sleeper"];
+    let (bare, told) = (cgroup.start(&words, &[]), cgroup.start(&words, &scene.variables()));
+    let (findings, _) = scene.examined(cgroup.path());
+    for (program, verdict) in [(bare, "will_fail"), (told, "will_work")] {
+        let [finding] = about(&findings, program.pid())[..] else { panic!("one finding: {findings:?}") };
+        assert_eq!((finding.verdict.as_str(), finding.evidence.as_str()), (verdict, "files"), "{finding:?}");
+    }
 }
 
 #[test]
