@@ -1,10 +1,11 @@
 //! Real, unmodified clients through the transparent door: no base URL, no proxy variable, names as in the wild.
 //!
-//! They need root, and the SDKs that `cargo xtask test` installs into `target/clients` (or `$GATEWAY_CLIENTS`).
+//! They need root, and the clients that `cargo xtask test` installs into `target/clients` (or `$GATEWAY_CLIENTS`).
 
 mod attached;
 mod client;
 mod programs;
+mod quic;
 mod scenarios;
 mod turns;
 

@@ -74,7 +74,7 @@ pub const GEMINI_CLI: Program = Program {
     cut_at: "0.2",
 };
 pub const GENAI: Program = Program {
-    words: &["{installed}/python/bin/python", "{turn}/genai_turn.py", PROMPT],
+    words: &["{installed}/python/venv/bin/python", "{turn}/genai_turn.py", PROMPT],
     environment: &[("GEMINI_API_KEY", "simulated")],
     host: GOOGLE,
     path: ":streamGenerateContent",
@@ -82,7 +82,7 @@ pub const GENAI: Program = Program {
 };
 pub const AIDER: Program = Program {
     words: &[
-        "{installed}/aider/bin/aider",
+        "{installed}/aider/venv/bin/aider",
         "--model",
         "gpt-4o-mini",
         "--no-git",
@@ -96,15 +96,17 @@ pub const AIDER: Program = Program {
     path: CHAT,
     cut_at: "0.001",
 };
-pub const LITELLM: Program = short(&["{installed}/python/bin/python", "{turn}/litellm_turn.py", PROMPT]);
-pub const LANGCHAIN: Program = short(&["{installed}/python/bin/python", "{turn}/langchain_turn.py", PROMPT]);
-pub const LLM: Program = short(&["{installed}/python/bin/llm", "-m", "gpt-4o-mini", PROMPT]);
-pub const REQUESTS: Program = short(&["{installed}/python/bin/python", "{turn}/requests_turn.py", PROMPT]);
-pub const AIOHTTP: Program = short(&["{installed}/python/bin/python", "{turn}/aiohttp_turn.py", PROMPT]);
-pub const HTTPX: Program = short(&["{installed}/python/bin/python", "{turn}/httpx_turn.py", PROMPT]);
+pub const LITELLM: Program = short(&["{installed}/python/venv/bin/python", "{turn}/litellm_turn.py", PROMPT]);
+pub const LANGCHAIN: Program =
+    short(&["{installed}/python/venv/bin/python", "{turn}/langchain_turn.py", PROMPT]);
+pub const LLM: Program = short(&["{installed}/python/venv/bin/llm", "-m", "gpt-4o-mini", PROMPT]);
+pub const REQUESTS: Program =
+    short(&["{installed}/python/venv/bin/python", "{turn}/requests_turn.py", PROMPT]);
+pub const AIOHTTP: Program = short(&["{installed}/python/venv/bin/python", "{turn}/aiohttp_turn.py", PROMPT]);
+pub const HTTPX: Program = short(&["{installed}/python/venv/bin/python", "{turn}/httpx_turn.py", PROMPT]);
 pub const FETCH: Program = short(&["node", "{turn}/fetch_turn.cjs", PROMPT]);
 pub const JAVA: Program = short(&["java", "{turn}/Turn.java", PROMPT]);
-pub const GO: Program = short(&["{installed}/go-turn", PROMPT]);
+pub const GO: Program = short(&["{installed}/go/turn", PROMPT]);
 
 /// A program that asks OpenAI's chat for a short answer.
 const fn short(words: &'static [&'static str]) -> Program {
