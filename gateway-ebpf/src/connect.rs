@@ -1,14 +1,17 @@
 //! `connect`: one classifier for TCP over IPv4, IPv6 and IPv4-mapped IPv6.
 
 use crate::address::{self, Family};
-use crate::datagram;
-use crate::maps::{LISTENERS, PENDING, SETTINGS, count, is_exempt, is_learned, is_steered_port, only_known};
+use crate::maps::{
+    LISTENERS, PENDING, SETTINGS, WATCHED, count, is_endpoint, is_exempt, is_learned, is_steered_port,
+    only_known,
+};
+use crate::{datagram, direct, stranger};
 use aya_ebpf::EbpfContext;
 use aya_ebpf::helpers::generated::{bpf_get_current_cgroup_id, bpf_get_netns_cookie, bpf_get_socket_cookie};
 use aya_ebpf::helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_get_current_uid_gid};
 use aya_ebpf::programs::SockAddrContext;
 use core::ptr::{addr_of, read_volatile};
-use gateway_ebpf::{Counter, Endpoint, FAIL_OPEN, Listener, Original};
+use gateway_ebpf::{Counter, Endpoint, FAIL_OPEN, Listener, Original, is_left_alone};
 
 /// The call fails with `EPERM`.
 pub const REFUSE: i32 = 0;
@@ -46,16 +49,31 @@ pub fn connect(ctx: &SockAddrContext, family: Family) -> i32 {
     let listener = unsafe { LISTENERS.get(netns) };
     if listener.is_some_and(|listener| is_listener(listener, &to)) {
         count(Counter::RefusedListener);
+        direct::refused(&to, direct::TCP);
         return REFUSE;
     }
-    if !is_steered_port(to.port) || (only_known() && !is_learned(&to.ip)) {
+    if !is_steered(&to) {
         count(Counter::Passed);
+        direct::connection(&to, cookie);
         return PASS;
     }
-    match listener.and_then(|listener| door(listener, &to)) {
+    let Some(listener) = listener else {
+        stranger::tell(netns);
+        return without_listener(&to, cookie);
+    };
+    match door(listener, &to) {
         Some(door) => steer(ctx, family, cookie, to, &door),
-        None => without_listener(),
+        None => without_listener(&to, cookie),
     }
+}
+
+/// A known host is steered whatever the port, as names and not ports make it one; others by their port.
+#[inline(always)]
+fn is_steered(to: &Endpoint) -> bool {
+    let is_steered_port = is_steered_port(to.port);
+    (is_steered_port && !only_known())
+        || ((is_steered_port || !(is_left_alone(to.port) || to.ip.is_loopback())) && is_learned(&to.ip))
+        || is_endpoint(to)
 }
 
 /// Whether `to` is one of the gateway's own listeners. The kernel takes `0.0.0.0` and `::` for loopback.
@@ -85,19 +103,23 @@ fn steer(ctx: &SockAddrContext, family: Family, cookie: u64, to: Endpoint, door:
     };
     // A connection whose destination cannot be kept would arrive without one: refuse it instead.
     if PENDING.insert(cookie, original, 0).is_err() {
-        return without_listener();
+        return without_listener(&to, cookie);
     }
+    // Left by a `connect` of the same socket that passed and failed before its SYN.
+    let _ = WATCHED.remove(cookie);
     address::write(ctx.sock_addr, family, door);
     count(Counter::Steered);
     PASS
 }
 
 #[inline(always)]
-fn without_listener() -> i32 {
+fn without_listener(to: &Endpoint, cookie: u64) -> i32 {
     if SETTINGS.get(0).is_some_and(|settings| settings.fail == FAIL_OPEN) {
         count(Counter::PassedNamespace);
+        direct::connection(to, cookie);
         return PASS;
     }
     count(Counter::RefusedNamespace);
+    direct::refused(to, direct::TCP);
     REFUSE
 }

@@ -2,7 +2,8 @@
 
 use crate::address::{self, Family};
 use crate::connect::PASS;
-use crate::maps::{CAPTURED, LISTENERS, PEERNAMES, PENDING};
+use crate::direct;
+use crate::maps::{CAPTURED, LISTENERS, PEERNAMES, PENDING, WATCHED};
 use aya_ebpf::EbpfContext;
 use aya_ebpf::bindings::{bpf_sock, bpf_sock_ops};
 use aya_ebpf::helpers::generated::{bpf_get_netns_cookie, bpf_get_socket_cookie};
@@ -12,17 +13,38 @@ use gateway_ebpf::{Endpoint, Ip, Peer};
 
 /// `BPF_SOCK_OPS_TCP_CONNECT_CB`: source address and port are chosen, the SYN is not sent yet.
 const TCP_CONNECT: u32 = 3;
+/// `BPF_SOCK_OPS_STATE_CB`: the state changes from the first to the second argument.
+const STATE_CHANGED: u32 = 10;
+/// `BPF_SOCK_OPS_STATE_CB_FLAG`.
+const TELL_STATES: i32 = 1 << 2;
+/// `BPF_TCP_CLOSE`: the last state of every connection, on the original socket also before `TIME_WAIT`.
+const TCP_CLOSE: u32 = 7;
 const AF_INET6: u32 = 10;
 
-/// Re-keys the original destination by the client's own address, which is all user space sees of it.
+/// Re-keys the original destination by the client's own address, which is all user space sees of it; and counts what
+/// other connections carried when they end.
 #[inline(always)]
 pub fn socket_operation(ctx: &SockOpsContext) {
-    if ctx.op() != TCP_CONNECT {
-        return;
+    match ctx.op() {
+        TCP_CONNECT => started(ctx),
+        STATE_CHANGED if ctx.arg(1) == TCP_CLOSE => {
+            // SAFETY: the helper takes the context it was called with.
+            direct::ended(ctx.ops, unsafe { bpf_get_socket_cookie(ctx.as_ptr()) });
+        }
+        _ => {}
     }
+}
+
+#[inline(always)]
+fn started(ctx: &SockOpsContext) {
     // SAFETY: both helpers take the context they were called with.
     let (cookie, netns) =
         unsafe { (bpf_get_socket_cookie(ctx.as_ptr()), bpf_get_netns_cookie(ctx.as_ptr())) };
+    if WATCHED.get_ptr(cookie).is_some() {
+        // Refused, its bytes are not counted.
+        let _ = ctx.set_cb_flags(ctx.cb_flags() as i32 | TELL_STATES);
+        return;
+    }
     // SAFETY: only this socket's own connect writes the entry of its cookie.
     let Some(original) = (unsafe { PENDING.get(cookie) }) else { return };
     let peer = Peer { netns, at: local(ctx.ops), zero: 0 };

@@ -5,8 +5,8 @@
 //! are compared byte by byte.
 #![no_std]
 
-/// Most steered ports of one cgroup.
-pub const MAX_PORTS: u32 = 64;
+/// Words of the set of steered ports: port `p` is bit `p % 64` of word `p / 64`.
+pub const PORT_WORDS: u32 = 1024;
 /// Most network namespaces one set of programs serves.
 pub const MAX_LISTENERS: u32 = 1024;
 /// Most known host patterns.
@@ -19,6 +19,18 @@ pub const MAX_PENDING: u32 = 16_384;
 pub const MAX_CAPTURED: u32 = 65_536;
 /// Most sockets of the gateway exempt at one time; an entry is needed only until its `connect` returns.
 pub const MAX_EXEMPT: u32 = 16_384;
+/// Most exact destinations that are steered whatever their port.
+pub const MAX_ENDPOINTS: u32 = 256;
+/// Most rows of traffic that was not steered; beyond it the least recently used is forgotten.
+pub const MAX_DIRECT: u32 = 8_192;
+/// Most open connections whose bytes are still to be counted; beyond it the least recently used count as none.
+pub const MAX_WATCHED: u32 = 16_384;
+/// Most namespaces remembered as told to user space; beyond it one may be told again too soon.
+pub const MAX_TOLD: u32 = 1_024;
+/// Bytes of the ring that tells user space of namespaces, some 2,700 of them.
+pub const STRANGERS_BYTES: u32 = 65_536;
+/// A namespace is told again after this long without a listener.
+pub const TELL_AGAIN_NANOSECONDS: u64 = 2_000_000_000;
 
 /// A learned address is kept at least this long, whatever its TTL: applications cache addresses past it, and
 /// steering too much costs a relay while steering too little is a bypass.
@@ -34,7 +46,7 @@ pub unsafe trait Plain: Copy + 'static {}
 
 /// An IP address, network byte order in memory; IPv4 as `::ffff:a.b.c.d`.
 #[repr(transparent)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Ip(pub [u32; 4]);
 
 /// Third word of an IPv4-mapped address, as it lies in memory.
@@ -79,6 +91,15 @@ impl Ip {
         self.0[3] == 0 && self.0[0] == 0 && self.0[1] == 0 && (self.0[2] == 0 || self.0[2] == MAPPED)
     }
 
+    /// Whether this is in `127.0.0.0/8` or `::1`.
+    #[inline(always)]
+    pub const fn is_loopback(&self) -> bool {
+        if self.is_v4() {
+            return u32::from_be(self.0[3]) >> 24 == 127;
+        }
+        self.0[0] == 0 && self.0[1] == 0 && self.0[2] == 0 && self.0[3] == 1_u32.to_be()
+    }
+
     /// Whether both are the same address, compared word by word (`==` becomes a call to `memcmp`, which BPF lacks).
     #[inline(always)]
     pub const fn same(&self, other: &Ip) -> bool {
@@ -91,12 +112,24 @@ impl Ip {
 
 /// An address and a port.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Endpoint {
     /// The address.
     pub ip: Ip,
     /// The port, host byte order; 0 is no port.
     pub port: u32,
+}
+
+impl Endpoint {
+    /// The key of this destination among the exact ones: all of loopback is one host, and the kernel takes `0.0.0.0`
+    /// and `::` for it in `connect`.
+    #[inline(always)]
+    pub const fn as_key(&self) -> Endpoint {
+        if self.ip.is_loopback() || self.ip.is_unspecified() {
+            return Endpoint { ip: Ip::v4(0x7f00_0001_u32.to_be()), port: self.port };
+        }
+        *self
+    }
 }
 
 /// Where steered connections of one network namespace go; an endpoint with port 0 is absent.
@@ -149,6 +182,48 @@ pub struct Learned {
     pub pattern: u64,
 }
 
+/// What user space is told of a network namespace that has no listener.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stranger {
+    /// Cookie of the namespace.
+    pub netns: u64,
+    /// Process id (tgid), in the initial pid namespace, of a task that opened a socket in it.
+    pub pid: u32,
+    /// Padding, zero.
+    pub zero: u32,
+}
+
+/// What traffic that was not steered is counted by.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Traffic {
+    /// The task's name, NUL-padded.
+    pub comm: [u8; 16],
+    /// Where it went.
+    pub to: Endpoint,
+    /// IP protocol number: 6 or 17.
+    pub protocol: u16,
+    /// 1 for what was refused, 0 for what passed.
+    pub refused: u16,
+}
+
+/// How much there was of it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Volume {
+    /// TCP connections; for UDP, connected sockets and datagrams with an address of their own.
+    pub connections: u64,
+    /// Bytes the other side acknowledged, of closed TCP connections.
+    pub bytes_up: u64,
+    /// Bytes received, of closed TCP connections.
+    pub bytes_down: u64,
+    /// The last process (tgid), in the initial pid namespace.
+    pub pid: u32,
+    /// Padding, zero.
+    pub zero: u32,
+}
+
 /// What the programs are told to do; one entry.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -159,9 +234,13 @@ pub struct Settings {
     pub scope: u32,
     /// [`FAIL_CLOSED`] or [`FAIL_OPEN`]: what happens in a namespace that has no listener.
     pub fail: u32,
+    /// [`QUIC_KNOWN`] or [`QUIC_ALL`]: which UDP is refused.
+    pub quic: u32,
+    /// How many exact destinations are steered; with none, nothing looks for them.
+    pub endpoints: u32,
 }
 
-/// Steer every connection to a steered port.
+/// Steer every connection to a steered port, and to addresses learned for known hosts.
 pub const SCOPE_TLS: u32 = 0;
 /// Steer only connections to addresses learned for known hosts.
 pub const SCOPE_KNOWN: u32 = 1;
@@ -169,6 +248,19 @@ pub const SCOPE_KNOWN: u32 = 1;
 pub const FAIL_CLOSED: u32 = 0;
 /// Let pass what cannot be steered.
 pub const FAIL_OPEN: u32 = 1;
+
+/// Refuse UDP to addresses learned for known hosts.
+pub const QUIC_KNOWN: u32 = 0;
+/// Refuse that, and UDP to every steered port.
+pub const QUIC_ALL: u32 = 1;
+
+/// Whether a protocol lives on this port in which the server speaks first, mail and shells, or that no LLM is served
+/// by (DNS). To an address learned for a known host, which a CDN may share with such a server, these are not steered
+/// unless they are configured: the gateway would wait for a hello.
+#[inline(always)]
+pub const fn is_left_alone(port: u32) -> bool {
+    matches!(port, 21 | 22 | 23 | 25 | 53 | 110 | 119 | 143 | 465 | 587 | 993 | 995)
+}
 
 /// Slots of the counter array.
 #[repr(u32)]
@@ -180,7 +272,7 @@ pub enum Counter {
     Passed,
     /// The gateway's own connections.
     Exempt,
-    /// UDP sockets or datagrams to a steered port of a known host, refused.
+    /// UDP sockets or datagrams that would be QUIC to a known host, refused.
     RefusedUdp,
     /// Direct connections to the gateway's listener, refused.
     RefusedListener,
@@ -211,12 +303,23 @@ unsafe impl Plain for Original {}
 unsafe impl Plain for Learned {}
 // SAFETY: as above.
 unsafe impl Plain for Settings {}
+// SAFETY: as above.
+unsafe impl Plain for Endpoint {}
+// SAFETY: as above.
+unsafe impl Plain for Stranger {}
+// SAFETY: as above.
+unsafe impl Plain for Traffic {}
+// SAFETY: as above.
+unsafe impl Plain for Volume {}
 // SAFETY: bytes only.
 unsafe impl Plain for Name {}
 
 const _: () = assert!(size_of::<Listener>() == 40);
 const _: () = assert!(size_of::<Peer>() == 8 + 20 + 4);
 const _: () = assert!(size_of::<Original>() == 8 + 20 + 12 + 16);
+const _: () = assert!(size_of::<Traffic>() == 16 + 20 + 4);
+const _: () = assert!(size_of::<Volume>() == 3 * 8 + 8);
+const _: () = assert!(size_of::<Settings>() == 8 + 4 * 4);
 
 /// Bytes of a reversed name, its closing zero or dot included (RFC 1035: 255 on the wire, with one length byte more).
 pub const NAME_BYTES: usize = 255;

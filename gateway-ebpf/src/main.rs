@@ -1,19 +1,29 @@
 //! The kernel programs: entry points only, each in the hook its section names.
 #![no_std]
 #![no_main]
+// For the one instruction `direct` writes itself; both ways to build this object allow unstable features.
+#![feature(asm_experimental_arch)]
 
 mod address;
 mod connect;
 mod datagram;
+mod direct;
 mod dns;
 mod established;
 mod maps;
+mod stranger;
 
 use address::Family;
-use aya_ebpf::macros::{cgroup_skb, cgroup_sock_addr, sock_ops};
-use aya_ebpf::programs::{SkBuffContext, SockAddrContext, SockOpsContext};
+use aya_ebpf::macros::{cgroup_skb, cgroup_sock, cgroup_sock_addr, sock_ops};
+use aya_ebpf::programs::{SkBuffContext, SockAddrContext, SockContext, SockOpsContext};
 
 // No function may be called like its section: the linker would see the symbol twice.
+
+#[cgroup_sock(sock_create)]
+pub fn gw_create(ctx: SockContext) -> i32 {
+    stranger::created(&ctx);
+    1
+}
 
 #[cgroup_sock_addr(connect4)]
 pub fn gw_connect4(ctx: SockAddrContext) -> i32 {

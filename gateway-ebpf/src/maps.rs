@@ -2,17 +2,21 @@
 
 use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, lpm_trie::Key};
+use aya_ebpf::maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf, lpm_trie::Key};
 use gateway_ebpf::{
-    COUNTERS, Counter, Ip, Learned, Listener, MAX_CAPTURED, MAX_EXEMPT, MAX_HOSTS, MAX_LEARNED,
-    MAX_LISTENERS, MAX_PENDING, MAX_PORTS, Name, Original, Peer, SCOPE_KNOWN, Settings,
+    COUNTERS, Counter, Endpoint, Ip, Learned, Listener, MAX_CAPTURED, MAX_DIRECT, MAX_ENDPOINTS, MAX_EXEMPT,
+    MAX_HOSTS, MAX_LEARNED, MAX_LISTENERS, MAX_PENDING, MAX_TOLD, MAX_WATCHED, Name, Original, PORT_WORDS,
+    Peer, QUIC_ALL, SCOPE_KNOWN, STRANGERS_BYTES, Settings, Traffic, Volume,
 };
 
 #[map]
 pub static SETTINGS: Array<Settings> = Array::with_max_entries(1, 0);
-/// Steered ports, host byte order.
+/// Steered ports, a bit each.
 #[map]
-pub static PORTS: HashMap<u32, u32> = HashMap::with_max_entries(MAX_PORTS, 0);
+pub static PORTS: Array<u64> = Array::with_max_entries(PORT_WORDS, 0);
+/// Exact destinations that are always steered, as [`Endpoint::as_key`].
+#[map]
+pub static ENDPOINTS: HashMap<Endpoint, u32> = HashMap::with_max_entries(MAX_ENDPOINTS, 0);
 /// Namespace cookie → where its steered connections go.
 #[map]
 pub static LISTENERS: HashMap<u64, Listener> = HashMap::with_max_entries(MAX_LISTENERS, 0);
@@ -33,6 +37,18 @@ pub static PEERNAMES: LruHashMap<Peer, Original> = LruHashMap::with_max_entries(
 /// Cookies of the gateway's own sockets.
 #[map]
 pub static EXEMPT: LruHashMap<u64, u32> = LruHashMap::with_max_entries(MAX_EXEMPT, 0);
+/// What was not steered.
+#[map]
+pub static DIRECT: LruHashMap<Traffic, Volume> = LruHashMap::with_max_entries(MAX_DIRECT, 0);
+/// Socket cookie → its row in `DIRECT`, from `connect` to the connection's end.
+#[map]
+pub static WATCHED: LruHashMap<u64, Traffic> = LruHashMap::with_max_entries(MAX_WATCHED, 0);
+/// Namespaces that have no listener, for user space.
+#[map]
+pub static STRANGERS: RingBuf = RingBuf::with_byte_size(STRANGERS_BYTES, 0);
+/// Namespace cookie → when user space was told of it.
+#[map]
+pub static TOLD: LruHashMap<u64, u64> = LruHashMap::with_max_entries(MAX_TOLD, 0);
 #[map]
 pub static COUNTS: PerCpuArray<u64> = PerCpuArray::with_max_entries(COUNTERS, 0);
 #[map]
@@ -61,7 +77,7 @@ pub fn count(counter: Counter) {
 /// Whether the port is steered.
 #[inline(always)]
 pub fn is_steered_port(port: u32) -> bool {
-    PORTS.get_ptr(port).is_some()
+    PORTS.get(port / 64).is_some_and(|word| word >> (port % 64) & 1 == 1)
 }
 
 /// Whether the address was learned for a known host and has not expired.
@@ -72,6 +88,19 @@ pub fn is_learned(ip: &Ip) -> bool {
         Some(learned) => unsafe { aya_ebpf::helpers::generated::bpf_ktime_get_ns() < (*learned).until },
         None => false,
     }
+}
+
+/// Whether this very destination is always steered.
+#[inline(always)]
+pub fn is_endpoint(to: &Endpoint) -> bool {
+    SETTINGS.get(0).is_some_and(|settings| settings.endpoints != 0)
+        && ENDPOINTS.get_ptr(to.as_key()).is_some()
+}
+
+/// Whether UDP to any address is refused on steered ports.
+#[inline(always)]
+pub fn no_quic_at_all() -> bool {
+    SETTINGS.get(0).is_some_and(|settings| settings.quic == QUIC_ALL)
 }
 
 /// Whether only learned addresses are steered.

@@ -9,6 +9,7 @@ pub mod capture;
 pub mod cli;
 pub mod config;
 pub mod demo;
+pub mod doctor;
 pub mod flow;
 pub mod identity;
 pub mod inspect;

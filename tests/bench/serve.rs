@@ -29,13 +29,15 @@ fn main() -> anyhow::Result<()> {
 
 async fn run(cli: Cli) -> anyhow::Result<()> {
     let root = Arc::new(Root::create()?);
-    let options = ProviderOptions {
+    let mut options = ProviderOptions {
         https: cli.https,
         http: cli.http,
         root: Some(root.clone()),
         keep: 0,
         ..ProviderOptions::default()
     };
+    // The host of the downloads that are only relayed.
+    options.names.push("files.example.net".to_owned());
     let (chain, key) = root.issue_pem(&options.names, false)?;
     let put = |name: &str, text: &str| {
         std::fs::write(cli.certs.join(name), text)

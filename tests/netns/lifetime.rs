@@ -1,7 +1,7 @@
 //! What stays and what goes: kill -9, adoption, replacement, detaching.
 
 use crate::world::{PROVIDER, World, at, holds, pins};
-use gateway::capture::{Fail, Steer};
+use gateway::capture::{Fail, Steer, SteerScope};
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -13,6 +13,16 @@ fn programs(cgroup: &Path) -> Vec<String> {
     let table = String::from_utf8(output.stdout).expect("text");
     let ids = table.lines().filter_map(|line| line.split_whitespace().next()?.parse::<u32>().ok());
     ids.map(|id| id.to_string()).collect()
+}
+
+/// Makes what is pinned look like that of another build.
+pub fn another_build(cgroup: &Path) {
+    let settings = pins(cgroup).expect("pins").join("current/SETTINGS");
+    let mut update = Command::new("bpftool");
+    update.args(["map", "update", "pinned"]).arg(settings).args(["key", "0", "0", "0", "0", "value"]);
+    // The number of the object, then the settings as they are by default: all zero.
+    update.args(std::iter::repeat_n("255", 8)).args(std::iter::repeat_n("0", 16));
+    assert!(update.status().expect("bpftool runs").success());
 }
 
 fn is_loaded(program: &str) -> bool {
@@ -30,7 +40,7 @@ fn killed_closed_nothing_passes_and_a_restart_adopts() {
     let owner = world.owner("tls", "closed");
     let port = owner.said.split(' ').nth(1).expect("a port").to_owned();
     let attached = programs(&world.cgroup);
-    assert_eq!(attached.len(), 8);
+    assert_eq!(attached.len(), 9);
     let mut load = world.probe(&["load", &at(PROVIDER[0], 443)]);
     let mut load = load.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the load starts");
     let steered = || Steer::counters_of(&world.cgroup).expect("counters").steered;
@@ -70,7 +80,7 @@ fn detaching_leaves_nothing() {
     let bound = gateway::capture::listen::bind_loopback(None).expect("a port");
     let steer = Steer::attach(&world.options(&bound)).expect("attached");
     let attached = programs(&world.cgroup);
-    assert_eq!(attached.len(), 8);
+    assert_eq!(attached.len(), 9);
     assert!(pins(&world.cgroup).is_some());
     assert!(Steer::attached().contains(&world.cgroup));
     steer.detach().expect("detached");
@@ -113,7 +123,7 @@ fn programs_of_another_build_are_replaced() {
     fs::remove_file(pins(&world.cgroup).expect("pins").join("current/COUNTS")).expect("removed");
     let gateway = world.gateway(|_| {});
     let new = programs(&world.cgroup);
-    assert_eq!(new.len(), 8);
+    assert_eq!(new.len(), 9);
     assert!(!new.iter().any(|program| old.contains(program)));
     assert!(world.app("plain", &at(PROVIDER[0], 443)).contains("said=gateway"));
     assert!(gateway.next().is_some());
@@ -128,9 +138,38 @@ fn a_replacement_cut_short_stays_closed_and_is_finished() {
     fs::rename(home.join("current"), home.join("next")).expect("renamed");
     assert_eq!(world.app("plain", &at(PROVIDER[0], 443)), "error ECONNREFUSED");
     let gateway = world.gateway(|_| {});
-    assert_eq!(programs(&world.cgroup).len(), 8);
+    assert_eq!(programs(&world.cgroup).len(), 9);
     assert!(world.app("plain", &at(PROVIDER[0], 443)).contains("said=gateway"));
     assert!(gateway.next().is_some());
+}
+
+#[test]
+fn what_was_learned_outlives_a_replacement() {
+    let world = World::new("carried");
+    let gateway = world.gateway(|options| options.scope = SteerScope::Known);
+    let address = PROVIDER[0].parse().expect("valid");
+    gateway.steer.learn(address, "api.known.example").expect("learned");
+    drop(gateway);
+    another_build(&world.cgroup);
+    let gateway = world.gateway(|options| options.scope = SteerScope::Known);
+    assert_eq!(gateway.steer.host_of(address), Some("api.known.example"));
+    assert!(world.app("plain", &at(PROVIDER[0], 443)).contains("said=gateway"));
+}
+
+#[test]
+fn detaching_cut_short_is_not_taken_for_attached() {
+    let world = World::new("half");
+    world.owner("tls", "closed").kill();
+    let home = pins(&world.cgroup).expect("pins");
+    // As `gateway detach` leaves it that is killed between the first program and the last.
+    fs::rename(home.join("current"), home.join("old")).expect("renamed");
+    fs::remove_file(home.join("old/gw_connect6")).expect("removed");
+    let gateway = world.gateway(|_| {});
+    assert_eq!(programs(&world.cgroup).len(), 9);
+    for address in PROVIDER {
+        assert!(world.app("plain", &at(address, 443)).contains("said=gateway"));
+        assert!(gateway.next().is_some());
+    }
 }
 
 #[test]

@@ -1,8 +1,11 @@
 //! Kernel tests: real attachment, in network namespaces and cgroups of their own. They need root and fail without.
 
+mod direct;
 mod known;
 mod lifetime;
+mod namespaces;
 mod refused;
+mod restarted;
 mod setup;
 mod steered;
 mod world;

@@ -1,7 +1,7 @@
 //! What is refused: QUIC to known hosts, the gateway's own listener, namespaces without one. And what is exempt.
 
-use crate::world::{Owner, PROVIDER, World, at, inside, ip, mapped, output, probe};
-use nix::sched::{CloneFlags, unshare};
+use crate::world::{Owner, PROVIDER, World, at, elsewhere, inside, mapped, output, probe};
+use gateway::capture::Quic;
 use std::sync::atomic::Ordering;
 
 #[test]
@@ -24,6 +24,33 @@ fn udp_to_known_hosts() {
     check("ok sent", &[at(PROVIDER[0], 53), at(PROVIDER[1], 53), mapped(PROVIDER[0], 53)]);
     assert_eq!(output(probe(&["udp-send", &destinations[0]])), "ok sent", "outside the cgroup");
     assert_eq!(gateway.steer.counters().expect("counters").refused_udp, 6);
+}
+
+#[test]
+fn row_quic() {
+    let world = World::new("quic");
+    let gateway = world.gateway(|options| {
+        options.quic = Quic::All;
+        options.ports = vec![80, 443];
+    });
+    let check = |expected: &str, port: u16| {
+        for way in ["udp-connect", "udp-send"] {
+            for to in [at(PROVIDER[0], port), at(PROVIDER[1], port), mapped(PROVIDER[0], port)] {
+                assert_eq!(world.app(way, &to), expected, "{way} {to}");
+            }
+        }
+    };
+    check("error EPERM", 443);
+    check("ok sent", 80);
+    check("ok sent", 8443);
+    for address in PROVIDER {
+        gateway.steer.learn(address.parse().expect("valid"), "api.known.example").expect("learned");
+    }
+    // A server may announce any port for QUIC; the time and names are not it.
+    check("error EPERM", 8443);
+    check("error EPERM", 80);
+    check("ok sent", 53);
+    check("ok sent", 123);
 }
 
 #[test]
@@ -55,14 +82,7 @@ fn another_namespace_without_a_listener() {
     ] {
         let world = World::new(name);
         let gateway = world.gateway(|options| options.fail = fail);
-        let said = std::thread::scope(|scope| {
-            let elsewhere = scope.spawn(|| {
-                unshare(CloneFlags::CLONE_NEWNET).expect("a network namespace");
-                ip("link set lo up");
-                world.app("plain", &at(PROVIDER[0], 443))
-            });
-            elsewhere.join().expect("the thread ends")
-        });
+        let said = elsewhere(|| world.app("plain", &at(PROVIDER[0], 443)));
         assert_eq!(said, expected);
         let counters = gateway.steer.counters().expect("counters");
         assert_eq!(counters.refused_namespace + counters.passed_namespace, 1);

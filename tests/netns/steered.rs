@@ -124,6 +124,83 @@ fn every_wanted_port_and_only_those() {
 }
 
 #[test]
+fn row_port_other_than_443() {
+    for (name, scope) in [("port-tls", SteerScope::Tls), ("port-known", SteerScope::Known)] {
+        let world = World::new(name);
+        for address in PROVIDER {
+            world.provide(at(address, 22).parse().expect("valid"));
+        }
+        let gateway = world.gateway(|options| options.scope = scope);
+        let check = |port: u16, expected: &str| {
+            for destination in [at(PROVIDER[0], port), at(PROVIDER[1], port), mapped(PROVIDER[0], port)] {
+                let said = world.app("plain", &destination);
+                assert!(said.contains(&format!("said={expected}")), "{destination}: {said}");
+            }
+        };
+        check(8080, "provider");
+        for address in PROVIDER {
+            gateway.steer.learn(address.parse().expect("valid"), "api.known.example").expect("learned");
+        }
+        check(8080, "gateway");
+        check(443, "gateway");
+        // A shell that shares the address says the first word itself.
+        check(22, "provider");
+    }
+}
+
+#[test]
+fn a_port_that_is_asked_for_is_steered_whoever_speaks_first() {
+    let world = World::new("port-22");
+    world.provide(at(PROVIDER[0], 22).parse().expect("valid"));
+    let gateway = world.gateway(|options| options.ports = vec![22]);
+    gateway.steer.learn(PROVIDER[0].parse().expect("valid"), "api.known.example").expect("learned");
+    assert!(world.app("plain", &at(PROVIDER[0], 22)).contains("said=gateway"));
+}
+
+#[test]
+fn exact_destinations_whatever_the_scope() {
+    let world = World::new("endpoints");
+    let engine = "127.0.0.1:11434";
+    for address in [engine, "127.0.0.1:11435"] {
+        world.provide(address.parse().expect("valid"));
+    }
+    let gateway = world.gateway(|options| {
+        options.scope = SteerScope::Known;
+        let remote = at(PROVIDER[1], 8080);
+        options.endpoints = [engine, &remote].map(|to| to.parse().expect("valid")).to_vec();
+    });
+    // Loopback is one host, by whatever address.
+    let here = ["127.0.0.1", "127.1.2.3", "0.0.0.0", "::1", "::"].map(|address| at(address, 11434));
+    for destination in here.into_iter().chain([mapped("127.0.0.1", 11434), at(PROVIDER[1], 8080)]) {
+        let said = world.app("plain", &destination);
+        assert_eq!(
+            said,
+            format!("ok peer={destination} said=gateway {}", gateway.next().expect("one").original)
+        );
+    }
+    for destination in ["127.0.0.1:11435".to_owned(), at(PROVIDER[0], 8080), at(PROVIDER[0], 443)] {
+        assert!(world.app("plain", &destination).ends_with("said=provider"), "{destination}");
+    }
+}
+
+#[test]
+fn the_gateway_reaches_the_engine_it_steers() {
+    let world = World::new("engine");
+    world.provide("127.0.0.1:11434".parse().expect("valid"));
+    let gateway = world.gateway(|options| {
+        options.endpoints = vec!["127.0.0.1:11434".parse().expect("valid")];
+    });
+    // As the gateway would do from inside the cgroup: the exempt socket goes where the program's does not.
+    assert!(world.app("plain", "127.0.0.1:11434").contains("said=gateway"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let to = "127.0.0.1:11434".parse().expect("valid");
+        gateway::capture::socket::connect(to, Some(&gateway.steer)).await.expect("connected");
+    });
+    assert!(crate::world::holds(|| world.reached() == 1));
+}
+
+#[test]
 fn an_original_destination_is_given_out_once() {
     let world = World::new("once");
     let bound = gateway::capture::listen::bind_loopback(None).expect("a port");
@@ -131,8 +208,8 @@ fn an_original_destination_is_given_out_once() {
     let mut app = world.probe(&["plain", &at(PROVIDER[0], 443)]).spawn().expect("the probe starts");
     bound.v4.set_nonblocking(false).expect("a listener");
     let (stream, peer) = bound.v4.accept().expect("a connection");
-    assert!(steer.captured(peer).is_some());
-    assert_eq!(steer.captured(peer), None);
+    assert!(steer.captured(steer.namespace(), peer).is_some());
+    assert_eq!(steer.captured(steer.namespace(), peer), None);
     drop(stream);
     assert!(app.wait().expect("ends").success());
 }

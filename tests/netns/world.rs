@@ -1,16 +1,17 @@
 //! One test's world: a network namespace with a provider in it, a cgroup, and a gateway reduced to steering.
 
-use gateway::capture::{Captured, Fail, Steer, SteerOptions, SteerScope, cgroup, listen};
+use gateway::capture::{Captured, Fail, Quic, Steer, SteerOptions, SteerScope, cgroup, listen};
 use nix::sched::{CloneFlags, unshare};
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::net::{Ipv6Addr, Shutdown, SocketAddr, SocketAddrV6, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv6Addr, Shutdown, SocketAddr, SocketAddrV6, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Weak, mpsc};
+use std::sync::{Arc, Mutex, Weak, mpsc};
 use std::time::{Duration, Instant};
 
 /// The provider's addresses (documentation ranges, on this world's loopback only).
@@ -23,6 +24,8 @@ pub struct World {
     pub cgroup: PathBuf,
     /// Connections the provider itself got.
     pub reached: Arc<AtomicUsize>,
+    /// The addresses they came from.
+    pub sources: Arc<Mutex<BTreeSet<IpAddr>>>,
 }
 
 impl World {
@@ -35,7 +38,7 @@ impl World {
         ip(&format!("address add {}/128 dev lo nodad", PROVIDER[1]));
         let cgroup =
             cgroup::create(&format!("gateway-test-{}-{name}", std::process::id())).expect("a cgroup");
-        let world = World { cgroup, reached: Arc::new(AtomicUsize::new(0)) };
+        let world = World { cgroup, reached: Arc::default(), sources: Arc::default() };
         for (address, port) in PROVIDER.into_iter().flat_map(|address| [(address, 443), (address, 8080)]) {
             world.provide(SocketAddr::new(address.parse().expect("an address"), port));
         }
@@ -43,12 +46,15 @@ impl World {
     }
 
     /// Greets everyone at this address with `provider` and counts them.
-    fn provide(&self, address: SocketAddr) {
+    pub fn provide(&self, address: SocketAddr) {
         let listener = TcpListener::bind(address).expect("the provider's address");
-        let reached = self.reached.clone();
+        let (reached, sources) = (self.reached.clone(), self.sources.clone());
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 reached.fetch_add(1, Ordering::SeqCst);
+                if let Ok(peer) = stream.as_ref().map_or(Err(()), |stream| stream.peer_addr().map_err(drop)) {
+                    sources.lock().expect("no thread panics with it").insert(peer.ip());
+                }
                 let _ = stream.and_then(|stream| say(stream, "provider\n"));
             }
         });
@@ -67,7 +73,9 @@ impl World {
             listen_v4,
             listen_v6,
             ports: vec![443],
+            endpoints: vec![],
             scope: SteerScope::Tls,
+            quic: Quic::Known,
             fail: Fail::Closed,
             known_hosts: vec!["api.known.example".to_owned(), "*.deep.known.example".to_owned()],
         }
@@ -148,15 +156,20 @@ pub struct Owner {
 
 impl Owner {
     /// Starts it and reads its first line.
-    pub fn start(mut command: Command) -> Owner {
-        let mut process = command.stdout(Stdio::piped()).spawn().expect("the probe starts");
-        let mut said = String::new();
+    pub fn start(command: Command) -> Owner {
+        let mut owner = Owner::begin(command);
         let mut byte = [0];
-        let output = process.stdout.as_mut().expect("a pipe");
+        let output = owner.process.stdout.as_mut().expect("a pipe");
         while output.read(&mut byte).expect("readable") == 1 && byte != *b"\n" {
-            said.push(byte[0].into());
+            owner.said.push(byte[0].into());
         }
-        Owner { process, said }
+        owner
+    }
+
+    /// Starts it and does not wait.
+    pub fn begin(mut command: Command) -> Owner {
+        let process = command.stdout(Stdio::piped()).spawn().expect("the probe starts");
+        Owner { process, said: String::new() }
     }
 
     /// Ends it with SIGKILL.
@@ -179,7 +192,7 @@ fn greet(
     sender: &mpsc::SyncSender<Option<Captured>>,
 ) -> io::Result<()> {
     let Some(steer) = steer.upgrade() else { return Ok(()) };
-    let captured = steer.captured(stream.peer_addr()?);
+    let captured = steer.captured(steer.namespace(), stream.peer_addr()?);
     drop(steer);
     let original = captured.as_ref().map_or("lost".to_owned(), |captured| captured.original.to_string());
     sender.send(captured).map_err(io::Error::other)?;
@@ -245,6 +258,16 @@ pub fn at(address: &str, port: u16) -> String {
         Ok(v6) => SocketAddrV6::new(v6, port, 0, 0).to_string(),
         Err(_) => format!("{address}:{port}"),
     }
+}
+
+/// Runs something in a network namespace of its own with nothing but loopback, and returns what it returns.
+pub fn elsewhere<T: Send>(action: impl FnOnce() -> T + Send) -> T {
+    let inside = || {
+        unshare(CloneFlags::CLONE_NEWNET).expect("a network namespace");
+        ip("link set lo up");
+        action()
+    };
+    std::thread::scope(|scope| scope.spawn(inside).join().expect("the thread ends"))
 }
 
 /// Whether a folder exists under the bpf file system for this cgroup.

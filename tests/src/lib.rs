@@ -1,6 +1,7 @@
 //! The harness of the tests that run the real binary: the gateway as a process, raw HTTP, recorded traffic, a world.
 
 pub mod corpus;
+pub mod cpu;
 pub mod gateway;
 pub mod http;
 

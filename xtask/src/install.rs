@@ -40,6 +40,12 @@ pub const KERNEL: &[Package] = &[
     Package { name: "python3", shown_by: Program("python3") },
 ];
 
+/// For the hostile tests: scanners of TLS.
+pub const SCANNERS: &[Package] = &[
+    Package { name: "sslscan", shown_by: Program("sslscan") },
+    Package { name: "testssl.sh", shown_by: Program("testssl") },
+];
+
 /// For the client tests: the languages of the clients.
 pub const CLIENTS: &[Package] = &[
     Package { name: "default-jdk-headless", shown_by: Program("javac") },

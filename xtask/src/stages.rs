@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
-use crate::install::{self, BENCH, BPF_TOOLCHAIN, CLIENTS, KERNEL, NETWORK, Package};
+use crate::install::{self, BENCH, BPF_TOOLCHAIN, CLIENTS, KERNEL, NETWORK, Package, SCANNERS};
 use crate::suite::Options;
 use crate::tally::Tally;
 use crate::{clients, readme, run, tidy};
@@ -36,6 +36,7 @@ pub const STAGES: &[Stage] = &[
     Stage { name: BUILD, quick: false, program: false, needs: &[], run: build },
     Stage { name: "readme", quick: false, program: true, needs: &[], run: readme },
     Stage { name: "loopback", quick: false, program: true, needs: &[NETWORK], run: loopback },
+    Stage { name: "hostile", quick: false, program: true, needs: &[NETWORK, KERNEL, SCANNERS], run: hostile },
     Stage { name: "demo", quick: false, program: true, needs: &[NETWORK], run: demo },
     Stage { name: "netns", quick: false, program: true, needs: &[NETWORK, KERNEL], run: netns },
     Stage { name: "clients", quick: false, program: true, needs: &[NETWORK, KERNEL, CLIENTS], run: clients },
@@ -179,6 +180,11 @@ fn readme(setting: &Setting) -> Result<Tally> {
 fn loopback(setting: &Setting) -> Result<Tally> {
     ensure_corpus()?;
     setting.against_the_program("loopback")
+}
+
+fn hostile(setting: &Setting) -> Result<Tally> {
+    ensure_root("the scanners look at the transparent door")?;
+    setting.against_the_program("hostile")
 }
 
 fn demo(setting: &Setting) -> Result<Tally> {

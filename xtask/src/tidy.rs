@@ -33,6 +33,7 @@ pub const ROOMS: &[&str] = &[
     "upstream",
     "flow",
     "admin",
+    "doctor",
     "simulate",
     "demo",
     "app",

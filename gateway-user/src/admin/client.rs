@@ -69,7 +69,8 @@ mod tests {
             (ask.path == "/records")
                 .then(|| serde_json::json!({ "asked": ask.query.first().map(|(k, v)| format!("{k}={v}")) }))
         };
-        tokio::spawn(serve(&state, answer).unwrap());
+        let metrics = |accept: &str| ("text/plain", format!("asked for {accept:?}\n"));
+        tokio::spawn(serve(&state, answer, metrics).unwrap());
         let got = ask(&state, Method::GET, "/records?limit=5").await.unwrap().unwrap();
         assert_eq!(got["asked"], "limit=5");
         assert!(ask(&state, Method::GET, "/else").await.unwrap().is_none());

@@ -1,4 +1,4 @@
-//! The local control socket: status, records and usage of the running gateway.
+//! The local control socket: status, records, usage and metrics of the running gateway.
 //!
 //! HTTP/1.1 with JSON over a unix socket that only its owner may open, because the store is locked by the running
 //! gateway and the command line has to ask it. Invariant: no request starts a process or changes a rule.
@@ -7,7 +7,7 @@ mod client;
 mod server;
 
 pub use client::{AskError, ask};
-pub use server::{Ask, Reply, serve};
+pub use server::{Ask, Page, Reply, serve, serve_metrics};
 
 use std::path::{Path, PathBuf};
 

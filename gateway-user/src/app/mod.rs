@@ -1,8 +1,14 @@
 //! The composition root: puts the rooms together from a configuration, and runs them until told to stop.
 
 mod answers;
+mod coverage;
+mod doors;
+mod rights;
 mod run;
 mod secret;
+mod serving;
+mod spaces;
+mod steer;
 
 use std::{
     collections::HashMap,
@@ -14,14 +20,16 @@ use std::{
 use anyhow::Context;
 
 pub use answers::answer;
+pub use doors::Transparent;
+pub use rights::files;
 pub use run::{Doors, Stopped, run};
 pub use secret::digest_key;
 
 use crate::{
     audit::Journal,
-    capture::{Steer, SteerOptions},
+    capture::{Exempt, SteerOptions, Steering},
     config::{Config, Dictionary, Mode},
-    flow::{Remembered, Running, Services},
+    flow::{Coverage, Remembered, Running, Services, Untrusted},
     identity::Digester,
     inspect::{Engine, RuleSet},
     ledger::{Budget, Ledger, Nanos, Prices, ScopeName, Window},
@@ -41,58 +49,77 @@ const IDLE: Duration = Duration::from_secs(55);
 
 /// A gateway that is put together and not yet running.
 pub struct App {
-    /// What every flow shares.
+    /// What the flows of the first app share, or those of the proxy doors.
     pub services: Arc<Services>,
+    /// Every app that is served, in the order given.
+    pub served: Vec<Served>,
     /// Where state lives.
     pub store: Arc<dyn Store>,
     /// The CA and its bundles.
     pub trust: Trust,
-    /// The app its budget is for.
-    pub name: Arc<str>,
+    /// What enters other network namespaces, at the transparent door.
+    threads: Option<spaces::Threads>,
+}
+
+/// An app to be served: its policy, its name and how its connections are steered.
+pub struct Wanted {
+    /// The effective configuration for this app.
+    pub config: Config,
+    /// What it is called, in records and for its budget.
+    pub name: String,
+    /// Steering of its cgroup; none at the proxy doors.
+    pub steer: Option<SteerOptions>,
+}
+
+/// An app that is served.
+#[derive(Clone)]
+pub struct Served {
+    /// What its flows share.
+    pub services: Arc<Services>,
+    /// Its cgroup; none at the proxy doors.
+    pub cgroup: Option<PathBuf>,
 }
 
 impl App {
-    /// Puts a gateway together for the app called `name`, and, where it has that door, steers its cgroup. Steering
-    /// comes last, so that a failure before it leaves the app as it was.
+    /// Puts a gateway together for `apps`, and, where they have that door, steers their cgroups. `config` says what
+    /// holds for the gateway as a whole. Steering comes last, so that a failure before it leaves the apps as they were.
     ///
     /// # Errors
-    /// When the state folder is taken or damaged, a configured file cannot be used, or the kernel refuses.
-    pub fn open(config: Config, name: &str, steer: Option<&SteerOptions>) -> anyhow::Result<App> {
-        let catalog = catalog(&config)?;
-        let store = open_store(&config)?;
-        let ledger = open_ledger(&config, &store, name)?;
+    /// When there is no app, the state folder is taken or damaged, a configured file cannot be used, or the kernel
+    /// refuses.
+    pub fn open(config: &Config, apps: Vec<Wanted>) -> anyhow::Result<App> {
+        let catalog = catalog(config)?;
+        let store = open_store(config)?;
+        let ledger = Arc::new(open_ledger(config, &store, apps.iter().map(|app| (&*app.name, &app.config)))?);
         let key = secret::digest_key(&config.state)?;
-        let engine = Arc::new(engine(&config, &key)?);
-        let trust = trust(&config, &catalog)?;
+        let engines = engines(&apps, &key)?;
+        let trust = trust(config, &catalog)?;
         trust.publish().context("the trust bundles cannot be written")?;
-        let upstreams = Upstreams::new(config.upstream_ca.as_deref())?;
-        let limits = PoolLimits {
-            idle_per_target: IDLE_PER_TARGET,
-            idle: IDLE,
-            connect: config.limits.upstream_connect,
-            first_byte: config.limits.first_byte,
-        };
-        let leaves = Leaves::new(Arc::clone(trust.authority()))?;
-        let journal = Journal::open(Arc::clone(&store))?;
-        let steer = steer.map(Steer::attach).transpose()?.map(Arc::new);
-        let name = Arc::from(name);
-        let services = Services {
-            app: Arc::clone(&name),
-            pool: Pool::new(upstreams, steer.clone(), limits),
-            leaves,
-            journal,
-            counters: Arc::new(Counters::default()),
-            running: Running::default(),
-            remembered: Remembered::default(),
-            digester: Digester::new(&key),
-            spoken: Mutex::new(HashMap::new()),
-            config,
+        let exempt = Exempt::default();
+        let shared = Shared {
+            pool: Arc::new(pool(config, exempt.clone())?),
+            leaves: Arc::new(Leaves::new(Arc::clone(trust.authority()))?),
+            journal: Arc::new(Journal::open(Arc::clone(&store))?),
+            counters: Arc::default(),
+            coverage: Arc::default(),
+            untrusted: Arc::default(),
             catalog,
-            engine,
             ledger,
-            steer,
+            exempt,
+            key,
         };
-        Ok(App { services: Arc::new(services), store, trust, name })
+        let is_steered = apps.iter().any(|app| app.steer.is_some());
+        let threads = is_steered.then(spaces::Threads::start).transpose()?;
+        let steers = steer::attach(&apps)?;
+        let served: Vec<Served> = apps
+            .into_iter()
+            .zip(engines)
+            .zip(steers)
+            .map(|((app, engine), steer)| shared.serve(app, engine, steer))
+            .collect();
+        let services = served.first().map(|first| Arc::clone(&first.services));
+        let services = services.context("there is no app to serve")?;
+        Ok(App { services, served, store, trust, threads })
     }
 
     /// Writes everything down and lets go of the store.
@@ -106,6 +133,75 @@ impl App {
         );
         Ok(())
     }
+}
+
+/// What all apps of one gateway share.
+struct Shared {
+    catalog: Catalog,
+    ledger: Arc<Ledger>,
+    journal: Arc<Journal>,
+    leaves: Arc<Leaves>,
+    pool: Arc<Pool>,
+    counters: Arc<Counters>,
+    coverage: Arc<Coverage>,
+    untrusted: Arc<Untrusted>,
+    exempt: Exempt,
+    key: [u8; 32],
+}
+
+impl Shared {
+    fn serve(&self, app: Wanted, engine: Arc<Engine>, steer: Option<Arc<Steering>>) -> Served {
+        if let Some(steer) = &steer {
+            self.exempt.add(steer);
+        }
+        let cgroup = app.steer.map(|options| options.cgroup);
+        let services = Services {
+            app: Arc::from(app.name),
+            config: app.config,
+            catalog: self.catalog.clone(),
+            engine,
+            ledger: Arc::clone(&self.ledger),
+            journal: Arc::clone(&self.journal),
+            leaves: Arc::clone(&self.leaves),
+            pool: Arc::clone(&self.pool),
+            steer,
+            exempt: self.exempt.clone(),
+            counters: Arc::clone(&self.counters),
+            coverage: Arc::clone(&self.coverage),
+            untrusted: Arc::clone(&self.untrusted),
+            running: Running::default(),
+            remembered: Remembered::default(),
+            digester: Digester::new(&self.key),
+            spoken: Mutex::new(HashMap::new()),
+        };
+        Served { services: Arc::new(services), cgroup }
+    }
+}
+
+fn pool(config: &Config, exempt: Exempt) -> anyhow::Result<Pool> {
+    let upstreams = Upstreams::new(config.upstream_ca.as_deref())?;
+    let limits = PoolLimits {
+        idle_per_target: IDLE_PER_TARGET,
+        idle: IDLE,
+        connect: config.limits.upstream_connect,
+        first_byte: config.limits.first_byte,
+    };
+    Ok(Pool::new(upstreams, exempt, limits))
+}
+
+/// The compiled rules of each app; apps with equal rules share them, as they take some memory.
+fn engines(apps: &[Wanted], key: &[u8; 32]) -> anyhow::Result<Vec<Arc<Engine>>> {
+    let mut built: Vec<Arc<Engine>> = Vec::with_capacity(apps.len());
+    for (at, app) in apps.iter().enumerate() {
+        let alike =
+            |other: &Wanted| (&other.config.rules, other.config.mode) == (&app.config.rules, app.config.mode);
+        let engine = match apps[..at].iter().position(alike) {
+            Some(same) => Arc::clone(&built[same]),
+            None => Arc::new(engine(&app.config, key)?),
+        };
+        built.push(engine);
+    }
+    Ok(built)
 }
 
 /// The known hosts: built in, then the operator's files.
@@ -143,20 +239,27 @@ pub fn trust(config: &Config, catalog: &Catalog) -> anyhow::Result<Trust> {
     Ok(trust)
 }
 
-/// Budgets and prices over an open store. The budget is the app's: what other apps spent does not count against it.
-pub fn open_ledger(config: &Config, store: &Arc<dyn Store>, name: &str) -> anyhow::Result<Ledger> {
+/// Budgets and prices over an open store. A budget is its app's: what other apps spent does not count against it.
+pub fn open_ledger<'a>(
+    config: &Config,
+    store: &Arc<dyn Store>,
+    apps: impl IntoIterator<Item = (&'a str, &'a Config)>,
+) -> anyhow::Result<Ledger> {
     let mut prices = Prices::builtin();
     for file in &config.prices {
         prices.extend_from_file(file)?;
     }
     let prices = prices.with_unknown(config.unknown_model);
-    let budget = config.budget.map(|limit| Budget {
-        scope: ScopeName::app(name),
-        limit: Nanos(limit),
-        window: Window::Total,
-        enforce: config.mode == Mode::Strict,
-    });
-    Ok(Ledger::open(Arc::clone(store), budget.into_iter().collect(), prices)?)
+    let budget = |(name, config): (&str, &Config)| {
+        config.budget.map(|limit| Budget {
+            scope: ScopeName::app(name),
+            limit: Nanos(limit),
+            window: Window::Total,
+            enforce: config.mode == Mode::Strict,
+        })
+    };
+    let budgets = apps.into_iter().filter_map(budget).collect();
+    Ok(Ledger::open(Arc::clone(store), budgets, prices)?)
 }
 
 /// The compiled rules: built in, then the operator's files, word lists and changes.

@@ -10,30 +10,32 @@ use anyhow::Context;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
-    sync::{Semaphore, oneshot, watch},
+    sync::{Semaphore, mpsc, oneshot},
 };
 
-use super::{App, answer};
+use super::{
+    App, answer, coverage,
+    doors::{self, Transparent},
+    serving::Serving,
+};
 use crate::{
-    admin,
-    capture::Listeners,
-    flow::{
-        Services,
-        door::{self, Upstream},
-    },
+    admin::{self, Ask, Reply},
+    config::Config,
+    flow::{Services, door::Upstream},
+    telemetry::metrics::Format,
 };
 
 /// How often idle upstream connections are looked through.
 const SWEEP: Duration = Duration::from_secs(15);
 
-/// How long to wait before accepting again after the system refused (out of file descriptors, mostly).
-const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
+/// Orders of the control socket that wait to be carried out.
+const ORDERS: usize = 16;
 
 /// Where connections come in. Listeners are bound before, so that a taken port is told before anything is attached.
 #[derive(Default)]
 pub struct Doors {
-    /// Steered connections.
-    pub transparent: Option<Listeners>,
+    /// Steered connections, for each app of [`App::served`] in the same order.
+    pub transparent: Vec<Transparent>,
     /// The proxy's port and where it sends requests.
     pub proxy: Option<(TcpListener, Upstream)>,
 }
@@ -57,40 +59,52 @@ pub async fn run(
     ready: impl FnOnce(),
     until: impl Future<Output = ()>,
 ) -> anyhow::Result<Stopped> {
-    let services = &app.services;
-    let (stop, stopping) = watch::channel(false);
-    let stop = Arc::new(stop);
-    let control = control(app, Arc::clone(&stop))?;
-    let connections = Arc::new(Semaphore::new(services.config.limits.connections));
-    if let Some(listeners) = doors.transparent {
-        tokio::spawn(steered(
-            Arc::clone(services),
-            listeners,
-            Arc::clone(&connections),
-            Arc::clone(&app.name),
-        ));
-    }
-    if let Some((listener, upstream)) = doors.proxy {
-        tokio::spawn(proxied(Arc::clone(services), listener, upstream, Arc::clone(&connections)));
-    }
-    tokio::spawn(sweep(Arc::clone(services)));
+    let (orders, mut ordered) = mpsc::channel(ORDERS);
+    let connections = Arc::new(Semaphore::new(app.services.config.limits.connections));
+    let serving =
+        Arc::new(Serving::open(&app.served, doors.transparent, app.threads.as_ref(), &connections).await);
+    let control = control(app, Arc::clone(&serving), orders)?;
+    let proxy = doors.proxy.map(|(listener, upstream)| {
+        let services = Arc::clone(&app.services);
+        tokio::spawn(doors::proxied(services, listener, upstream, connections))
+    });
+    tokio::spawn(sweep(Arc::clone(&app.services)));
     let mut term = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut asked = stopping.clone();
     ready();
     let stopped = tokio::select! {
         _ = term.recv() => Stopped::Signal,
         _ = interrupt.recv() => Stopped::Signal,
-        _ = asked.wait_for(|asked| *asked) => Stopped::Asked,
+        () = obey(&mut ordered, &serving) => Stopped::Asked,
         () = until => Stopped::Asked,
     };
-    // No permits, no new connections; what runs may finish.
-    connections.close();
-    drain(services).await;
+    // No doors, no new connections; what runs may finish.
+    proxy.inspect(|door| door.abort());
+    serving.close_doors();
+    doors::drain(&app.served).await;
     control.end();
     // A socket that stays is replaced by the next gateway; removing it only keeps the folder clean.
-    let _ = std::fs::remove_file(admin::socket(&services.config.state));
+    let _ = std::fs::remove_file(admin::socket(&app.services.config.state));
     Ok(stopped)
+}
+
+/// What the control socket can order.
+enum Order {
+    /// End the gateway.
+    Stop,
+    /// Let go of the app whose cgroup has this id.
+    LetGo(u64),
+}
+
+/// Carries out orders until one ends the gateway: to stop, or to let go of its last app.
+async fn obey(orders: &mut mpsc::Receiver<Order>, serving: &Arc<Serving>) {
+    while let Some(order) = orders.recv().await {
+        match order {
+            Order::Stop => return,
+            Order::LetGo(cgroup) if serving.is_last(cgroup) => return,
+            Order::LetGo(cgroup) => serving.let_go(cgroup),
+        }
+    }
 }
 
 /// The thread that answers the control socket.
@@ -110,26 +124,47 @@ impl Control {
 }
 
 /// The control socket, answered on a thread and runtime of its own so that no question delays a flow.
-fn control(app: &App, stop: Arc<watch::Sender<bool>>) -> anyhow::Result<Control> {
+fn control(app: &App, serving: Arc<Serving>, orders: mpsc::Sender<Order>) -> anyhow::Result<Control> {
     let (services, store) = (Arc::clone(&app.services), Arc::clone(&app.store));
     let state = services.config.state.clone();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (alive, ended) = oneshot::channel();
+    let page = {
+        let serving = Arc::clone(&serving);
+        move |accept: &str| {
+            let format = Format::accepted(accept);
+            (format.content_type(), coverage::metrics(&serving.services()).write(format))
+        }
+    };
+    let scraped = scraped(&services.config, &runtime)?;
     let serve = {
         let _inside = runtime.enter();
-        admin::serve(&state, move |ask| {
-            if ask.method == http::Method::POST && ask.path == "/stop" {
-                stop.send_replace(true);
-                return Some(serde_json::json!({ "stopping": true }));
+        let said = move |ask: Ask| {
+            if ask.method == http::Method::POST {
+                return order(&ask, &serving, &orders);
             }
-            answer(&ask, &store, &services.ledger, Some(&services))
-        })
-        .with_context(|| format!("the control socket in {} cannot be made", state.display()))?
+            if ask.path == "/coverage" {
+                return Some(coverage::report(&serving.services()));
+            }
+            let mut said = answer(&ask, &store, &services.ledger, Some(&services))?;
+            if ask.path == "/status" {
+                said["apps"] = serving.status();
+            }
+            Some(said)
+        };
+        admin::serve(&state, said, page.clone())
+            .with_context(|| format!("the control socket in {} cannot be made", state.display()))?
     };
     let thread = std::thread::Builder::new().name("control".to_owned()).spawn(move || {
         runtime.block_on(async {
             tokio::select! {
                 () = serve => {}
+                () = async {
+                    match scraped {
+                        Some(listener) => admin::serve_metrics(listener, page).await,
+                        None => std::future::pending().await,
+                    }
+                } => {}
                 _ = ended => {}
             }
         });
@@ -137,49 +172,36 @@ fn control(app: &App, stop: Arc<watch::Sender<bool>>) -> anyhow::Result<Control>
     Ok(Control { alive, thread })
 }
 
-async fn steered(services: Arc<Services>, listeners: Listeners, connections: Arc<Semaphore>, app: Arc<str>) {
-    while let Ok(permit) = Arc::clone(&connections).acquire_owned().await {
-        match listeners.accept().await {
-            Ok((stream, peer)) => {
-                let (services, app) = (Arc::clone(&services), Arc::clone(&app));
-                tokio::spawn(async move {
-                    door::steered(services, stream, peer, app).await;
-                    drop(permit);
-                });
-            }
-            Err(error) => refused(&error).await,
-        }
-    }
+/// Where metrics are served besides the control socket, if anywhere.
+fn scraped(config: &Config, runtime: &tokio::runtime::Runtime) -> anyhow::Result<Option<TcpListener>> {
+    let Some(address) = config.metrics else { return Ok(None) };
+    let _inside = runtime.enter();
+    let listener = std::net::TcpListener::bind(address).with_context(|| {
+        format!("metrics cannot be served on {address}: choose another address with --metrics")
+    })?;
+    listener.set_nonblocking(true)?;
+    let listener = TcpListener::from_std(listener)?;
+    tracing::info!(address = %listener.local_addr()?, "metrics are served");
+    Ok(Some(listener))
 }
 
-async fn proxied(
-    services: Arc<Services>,
-    listener: TcpListener,
-    upstream: Upstream,
-    connections: Arc<Semaphore>,
-) {
-    while let Ok(permit) = Arc::clone(&connections).acquire_owned().await {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                // Without it a delta may wait 40 ms for the client's delayed acknowledgement.
-                if let Err(error) = stream.set_nodelay(true) {
-                    tracing::debug!(%error, "a client went away before it was served");
-                    continue;
-                }
-                let (services, upstream) = (Arc::clone(&services), upstream.clone());
-                tokio::spawn(async move {
-                    door::proxied(services, stream, upstream).await;
-                    drop(permit);
-                });
+/// Passes an order on: `POST /stop`, or `POST /detach?cgroup=ID` with the inode of the cgroup's directory.
+fn order(ask: &Ask, serving: &Serving, orders: &mpsc::Sender<Order>) -> Reply {
+    let order = match ask.path.as_str() {
+        "/stop" => Order::Stop,
+        "/detach" => {
+            let id = ask.query.iter().find(|(key, _)| key == "cgroup")?.1.parse().ok()?;
+            if !serving.serves(id) {
+                return Some(serde_json::json!({ "error": "this gateway does not serve that cgroup" }));
             }
-            Err(error) => refused(&error).await,
+            Order::LetGo(id)
         }
-    }
-}
-
-async fn refused(error: &std::io::Error) {
-    tracing::warn!(%error, "a connection could not be accepted");
-    tokio::time::sleep(ACCEPT_AGAIN).await;
+        _ => return None,
+    };
+    Some(match orders.try_send(order) {
+        Ok(()) => serde_json::json!({ "ordered": true }),
+        Err(_) => serde_json::json!({ "error": "the gateway is ending, or has too many orders: ask again" }),
+    })
 }
 
 async fn sweep(services: Arc<Services>) {
@@ -187,13 +209,5 @@ async fn sweep(services: Arc<Services>) {
     loop {
         tick.tick().await;
         services.pool.sweep(Instant::now());
-    }
-}
-
-/// Waits until no flow runs, or the limit for it is over.
-async fn drain(services: &Services) {
-    let limit = services.config.limits.drain;
-    if tokio::time::timeout(limit, services.running.none()).await.is_err() {
-        tracing::warn!(seconds = limit.as_secs(), "flows that were still running are cut off");
     }
 }

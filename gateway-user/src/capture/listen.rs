@@ -44,6 +44,17 @@ pub fn bind_loopback(port: Option<u16>) -> io::Result<Bound> {
     Err(last.unwrap_or_else(|| io::ErrorKind::AddrInUse.into()))
 }
 
+/// As [`bind_loopback`], with any free port where the wanted one is taken: the kernel is then pointed at that.
+///
+/// # Errors
+/// No port is free, or whatever else `bind` says.
+pub fn bind_again(port: Option<u16>) -> io::Result<Bound> {
+    match bind_loopback(port) {
+        Err(error) if port.is_some() && error.kind() == io::ErrorKind::AddrInUse => bind_loopback(None),
+        other => other,
+    }
+}
+
 impl Bound {
     /// The addresses to steer to.
     ///

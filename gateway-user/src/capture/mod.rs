@@ -1,13 +1,26 @@
 //! How connections reach us: kernel steering, listeners and cgroups.
 
 pub mod cgroup;
+pub mod diag;
 pub mod listen;
+pub mod netns;
 pub mod preflight;
+mod redirect;
+pub mod rights;
 pub mod socket;
 pub mod steer;
+mod steering;
 
 pub use listen::Listeners;
-pub use steer::{Counters, Fail, Steer, SteerError, SteerOptions, SteerScope};
+pub use netns::{Entrance, Namespace};
+pub use preflight::Preflight;
+pub use redirect::{Redirect, RedirectError};
+pub use socket::Exempt;
+pub use steer::{
+    Counters, Direct, Fail, PinnedListener, Protocol, Quic, Steer, SteerError, SteerOptions, SteerScope,
+    Stranger, Strangers,
+};
+pub use steering::Steering;
 
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;

@@ -44,6 +44,9 @@ pub struct Common {
     /// Extra root certificate (PEM) for verifying upstreams, beside the system's.
     #[arg(long, global = true, value_name = "FILE")]
     pub upstream_ca: Option<PathBuf>,
+    /// Serve metrics on this loopback address, such as 127.0.0.1:9464, besides the control socket.
+    #[arg(long, global = true, value_name = "ADDRESS")]
+    pub metrics: Option<String>,
     /// Output for machines.
     #[arg(long, global = true)]
     pub json: bool,
@@ -76,6 +79,17 @@ pub enum SteerArg {
     Known,
 }
 
+/// `--via`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ViaArg {
+    /// eBPF where it works, else nftables.
+    Auto,
+    /// Kernel programs.
+    Ebpf,
+    /// A table of nftables rules.
+    Nftables,
+}
+
 /// How connections of a cgroup are steered.
 #[derive(Debug, Default, Args)]
 pub struct SteerArgs {
@@ -85,6 +99,9 @@ pub struct SteerArgs {
     /// Which connections are steered [default: tls].
     #[arg(long, value_enum)]
     pub steer: Option<SteerArg>,
+    /// With what connections are steered [default: auto].
+    #[arg(long, value_enum)]
+    pub via: Option<ViaArg>,
 }
 
 /// The commands.
@@ -122,6 +139,9 @@ pub enum Command {
         /// Name of the fresh cgroup [default: gateway-run-PID].
         #[arg(long, value_name = "NAME")]
         cgroup: Option<String>,
+        /// User to run the command as [default: who called sudo, else the caller].
+        #[arg(long, value_name = "NAME")]
+        user: Option<String>,
         /// How to steer.
         #[command(flatten)]
         steer: SteerArgs,
@@ -143,12 +163,37 @@ pub enum Command {
         upstream: Option<String>,
     },
     /// What is attached, what passed, and what the budgets say.
-    Status,
+    Status {
+        /// Show which connections were inspected, and which were not and why, by process and host.
+        #[arg(long)]
+        coverage: bool,
+    },
     /// The gateway's own CA: make it, show it, install it where programs look.
     Trust {
         /// What to do with it.
         #[command(subcommand)]
         action: TrustAction,
+    },
+    /// Say which programs will trust the gateway, by trying it; without --cgroup, --pid or --upstream look at this machine.
+    ///
+    /// Each runtime that is found makes a real TLS handshake, as the user and with the variables of its process, with a
+    /// certificate of our CA. Exit code 1 when something will fail.
+    ///
+    /// Examples:
+    ///   sudo gateway doctor --cgroup system.slice/app.service
+    ///   gateway doctor --upstream
+    ///   gateway doctor --upstream api.openai.com --json
+    #[command(verbatim_doc_comment)]
+    Doctor {
+        /// Look at the processes of this cgroup: its path, or its name below the cgroup v2 mount.
+        #[arg(long, value_name = "PATH|NAME", conflicts_with = "upstream")]
+        cgroup: Option<String>,
+        /// Look at this process.
+        #[arg(long, value_name = "PID", conflicts_with_all = ["upstream", "cgroup"])]
+        pid: Option<u32>,
+        /// Try these LLM hosts over the network; without a name all known ones. Nothing but a plain GET is sent.
+        #[arg(long, value_name = "HOST", num_args = 0..)]
+        upstream: Option<Vec<String>>,
     },
     /// List recorded flows, newest last.
     List {
@@ -202,4 +247,31 @@ pub enum TrustAction {
     Install,
     /// Take the root out of the system's trust store (needs root).
     Uninstall,
+    /// Print the variables that make programs trust the root, for those that `gateway run` does not start.
+    ///
+    /// Examples:
+    ///   eval "$(gateway trust env)"
+    ///   gateway trust env --shell systemd > /etc/systemd/system/app.service.d/gateway.conf
+    ///   gateway trust env --shell docker > gateway.env
+    #[command(verbatim_doc_comment)]
+    Env {
+        /// The form they are printed in.
+        #[arg(long, value_enum, default_value_t = Shell::Sh)]
+        shell: Shell,
+    },
+}
+
+/// `trust env --shell`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    /// `export NAME=value`, for sh, bash and zsh.
+    Sh,
+    /// `set -gx NAME value`.
+    Fish,
+    /// One object.
+    Json,
+    /// A drop-in file for a unit.
+    Systemd,
+    /// A file for `docker run --env-file`; the folder they name must be mounted as well.
+    Docker,
 }

@@ -27,7 +27,7 @@ pub fn ask(common: &Common, path: &str, query: &[(&str, String)]) -> Result<Opti
                 )));
             }
             let store = app::open_store(&config)?;
-            let ledger = app::open_ledger(&config, &store, crate::flow::door::PROXY_APP)?;
+            let ledger = app::open_ledger(&config, &store, [(crate::flow::door::PROXY_APP, &config)])?;
             let query = query.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
             app::answer(&Ask { method: Method::GET, path: path.to_owned(), query }, &store, &ledger, None)
         }

@@ -1,30 +1,24 @@
 //! `gateway attach`, `gateway detach` and `gateway run`: the transparent door.
 
 use std::{
-    fs::OpenOptions,
-    io::Write,
-    net::SocketAddrV4,
-    os::{fd::AsRawFd, unix::process::ExitStatusExt},
-    path::{Path, PathBuf},
-    process::ExitStatus,
+    io::Write, net::SocketAddrV4, os::unix::process::ExitStatusExt, path::Path, process::ExitStatus,
     time::Duration,
 };
 
 use http::Method;
-use tokio::process::{Child, Command};
 
 use super::{
     Failure, Outcome,
     args::{Common, SteerArgs},
     ask::block_on,
-    config,
+    config, launch,
     output::line,
     proxy::{ready, runtime},
 };
 use crate::{
     admin::{self, AskError},
-    app::{self, App, Doors, Stopped},
-    capture::{Listeners, Steer, SteerOptions, cgroup, listen, preflight},
+    app::{self, App, Doors, Stopped, Transparent, Wanted},
+    capture::{Listeners, Preflight, SteerOptions, Steering, cgroup, listen, rights},
     config::{Config, Fail},
 };
 
@@ -43,13 +37,18 @@ const SIGNALLED: i32 = 128;
 /// Protects a cgroup until stopped.
 pub fn attach(common: &Common, steer: &SteerArgs, name: &str, create: bool) -> Outcome {
     let config = config::load(common, |overrides| config::steering(steer, overrides))?;
-    check_rights()?;
+    check_rights(&config)?;
     let path = if create { cgroup::create(name)? } else { cgroup::resolve(name)? };
+    rights::confine(&app::files(&config))?;
     let runtime = runtime(&config)?;
     let closed = config.fail == Fail::Closed;
     let stopped = runtime.block_on(async {
         let (app, listeners, address) = open(config, &path)?;
-        let doors = Doors { transparent: Some(listeners), ..Doors::default() };
+        app.settle(false)?;
+        let doors = Doors {
+            transparent: vec![Transparent { listeners, earlier: std::collections::HashMap::new() }],
+            ..Doors::default()
+        };
         let mode = app.services.config.mode;
         let ready =
             || ready(format_args!("attached to {}, listening on {address}, mode {mode}", path.display()));
@@ -60,7 +59,7 @@ pub fn attach(common: &Common, steer: &SteerArgs, name: &str, create: bool) -> O
     // Connections that were cut off still hold the kernel's tables; they go with the runtime.
     drop(runtime);
     match stopped {
-        Stopped::Asked => Steer::detach_cgroup(&path)?,
+        Stopped::Asked => Steering::detach_cgroup(&path)?,
         Stopped::Signal if closed => {
             let _ = writeln!(
                 std::io::stderr(),
@@ -74,22 +73,22 @@ pub fn attach(common: &Common, steer: &SteerArgs, name: &str, create: bool) -> O
 }
 
 /// Says everything that steering needs and is not there.
-fn check_rights() -> Result<(), Failure> {
-    let missing = preflight::missing();
-    if missing.is_empty() {
-        return Ok(());
+fn check_rights(config: &Config) -> Result<(), Failure> {
+    let preflight = Preflight::look(config.via);
+    if preflight.chosen().is_none() {
+        let told = format!("this machine or user cannot steer connections:{preflight}");
+        return Err(Failure::unavailable(told));
     }
-    let lines: Vec<String> = missing.iter().map(|missing| format!("\n  {missing}")).collect();
-    Err(Failure::unavailable(format!(
-        "this machine or user cannot steer connections:{}\nWithout it there are `gateway proxy` and HTTPS_PROXY.",
-        lines.concat()
-    )))
+    if let Some(told) = preflight.fallback() {
+        let _ = writeln!(std::io::stderr(), "gateway: {told}");
+    }
+    Ok(())
 }
 
 /// Binds the listeners (the ports the kernel already steers to, where a gateway was attached before), then opens
 /// the gateway, which steers last.
 fn open(config: Config, path: &Path) -> Result<(App, Listeners, SocketAddrV4), Failure> {
-    let before = Steer::pinned_listener(path).map(|(v4, _)| v4.port());
+    let before = Steering::earlier_listener(path).map(|(v4, _)| v4.port());
     let bound = match before.map(|port| listen::bind_loopback(Some(port))) {
         Some(Ok(bound)) => bound,
         // The port went to somebody else meanwhile; the kernel is pointed at a new one.
@@ -101,11 +100,14 @@ fn open(config: Config, path: &Path) -> Result<(App, Listeners, SocketAddrV4), F
         listen_v4,
         listen_v6,
         ports: config.ports.clone(),
+        endpoints: vec![],
         scope: config.steer,
+        quic: config.quic,
         fail: config.fail,
         known_hosts: app::known_hosts(&app::catalog(&config)?),
     };
-    let app = App::open(config, &app_name(path), Some(&options))?;
+    let name = app_name(path);
+    let app = App::open(&config.clone(), vec![Wanted { config, name, steer: Some(options) }])?;
     Ok((app, bound.into_listeners()?, listen_v4))
 }
 
@@ -120,14 +122,14 @@ pub fn detach(common: &Common, name: Option<&str>) -> Outcome {
     let config = config::load(common, |_| ())?;
     let paths = match name {
         Some(name) => vec![cgroup::resolve(name)?],
-        None => Steer::attached(),
+        None => Steering::attached(),
     };
     if paths.is_empty() {
         line("nothing is attached");
     }
     for path in paths {
         stop_running(&config, &app_name(&path))?;
-        Steer::detach_cgroup(&path)?;
+        Steering::detach_cgroup(&path)?;
         line(format_args!("detached from {}", path.display()));
     }
     Ok(0)
@@ -156,14 +158,21 @@ fn stop_running(config: &Config, app: &str) -> Result<(), Failure> {
 }
 
 /// Runs one command in a fresh cgroup of its own.
-pub fn run(common: &Common, steer: &SteerArgs, name: Option<String>, command: &[String]) -> Outcome {
+pub fn run(
+    common: &Common,
+    steer: &SteerArgs,
+    name: Option<String>,
+    user: Option<&str>,
+    command: &[String],
+) -> Outcome {
     let config = config::load(common, |overrides| {
         config::steering(steer, overrides);
     })?;
-    check_rights()?;
+    check_rights(&config)?;
+    let account = launch::account(user)?;
     let name = name.unwrap_or_else(|| format!("gateway-run-{}", std::process::id()));
     let path = cgroup::create(&name)?;
-    let outcome = protected(config, &path, command);
+    let outcome = protected(config, &path, command, account);
     let cleared = clear(&path);
     let status = outcome?;
     cleared?;
@@ -179,7 +188,8 @@ fn clear(path: &Path) -> Result<(), Failure> {
             "gateway: ending what the command left running in {}",
             path.display()
         );
-        cgroup::kill(path)?;
+        let all = path.to_owned();
+        rights::privileged(move || cgroup::kill(&all))?;
         block_on(async {
             let empty = async {
                 while cgroup::is_populated(path) {
@@ -190,51 +200,35 @@ fn clear(path: &Path) -> Result<(), Failure> {
             let _ = tokio::time::timeout(KILL_PATIENCE, empty).await;
         })?;
     }
-    Steer::detach_cgroup(path)?;
-    Ok(cgroup::remove(path)?)
+    Steering::detach_cgroup(path)?;
+    let empty = path.to_owned();
+    Ok(rights::privileged(move || cgroup::remove(&empty))?)
 }
 
-fn protected(config: Config, path: &Path, command: &[String]) -> Result<ExitStatus, Failure> {
+fn protected(
+    config: Config,
+    path: &Path,
+    command: &[String],
+    account: Option<launch::Account>,
+) -> Result<ExitStatus, Failure> {
+    rights::confine(&app::files(&config))?;
     runtime(&config)?.block_on(async {
         let (app, listeners, _) = open(config, path)?;
-        let mut child = spawn(&app, path, command)?;
-        let doors = Doors { transparent: Some(listeners), ..Doors::default() };
+        let ends_others = account.is_some();
+        let mut child = launch::start(&app, path, command, account)?;
+        app.settle(ends_others)?;
+        let doors = Doors {
+            transparent: vec![Transparent { listeners, earlier: std::collections::HashMap::new() }],
+            ..Doors::default()
+        };
         let mut status = None;
         app::run(&app, doors, || (), async { status = Some(child.wait().await) }).await?;
         let status = match status {
             Some(status) => status?,
             // A signal came first. The command got it as well where a terminal sent it; otherwise it is told.
-            None => ended(&mut child).await?,
+            None => launch::end(&mut child).await?,
         };
         app.close()?;
         Ok(status)
     })
-}
-
-/// Passes SIGTERM on and waits.
-async fn ended(child: &mut Child) -> std::io::Result<ExitStatus> {
-    if let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()) {
-        // It may have ended by itself just now.
-        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGTERM);
-    }
-    child.wait().await
-}
-
-/// Starts the command inside the cgroup, with our CA where its runtime looks for one.
-fn spawn(app: &App, path: &Path, command: &[String]) -> Result<Child, Failure> {
-    let (program, arguments) = command.split_first().ok_or_else(|| Failure::usage("no command is given"))?;
-    let procs: PathBuf = path.join("cgroup.procs");
-    let procs = OpenOptions::new().write(true).open(&procs)?;
-    let mut child = Command::new(program);
-    child.args(arguments).envs(app.trust.environment());
-    // SAFETY: between fork and exec only write(2) is called, on a descriptor that is open for as long as `procs` lives,
-    // with a static buffer; it neither allocates nor locks.
-    unsafe {
-        let fd = procs.as_raw_fd();
-        child.pre_exec(move || match libc::write(fd, b"0".as_ptr().cast(), 1) {
-            1 => Ok(()),
-            _ => Err(std::io::Error::last_os_error()),
-        });
-    }
-    child.spawn().map_err(|error| Failure::unavailable(format!("cannot start {program}: {error}")))
 }

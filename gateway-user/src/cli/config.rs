@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::{
     Failure,
-    args::{Common, FailArg, ModeArg, SteerArg, SteerArgs},
+    args::{Common, FailArg, ModeArg, SteerArg, SteerArgs, ViaArg},
 };
 use crate::config::{Config, Layers, Overrides};
 
@@ -21,6 +21,7 @@ pub fn load(common: &Common, change: impl FnOnce(&mut Overrides)) -> Result<Conf
     let path = |path: &Option<std::path::PathBuf>| path.as_ref().map(|path| path.display().to_string());
     overrides
         .set_some("--mode", "mode", mode)
+        .set_some("--metrics", "metrics", common.metrics.clone())
         .set_some("--budget", "budget", common.budget.clone())
         .set_some("--state", "state", path(&common.state))
         .set_some("--upstream-ca", "upstream_ca", path(&common.upstream_ca));
@@ -49,4 +50,10 @@ pub fn steering(arguments: &SteerArgs, overrides: &mut Overrides) {
         SteerArg::Known => "known",
     });
     overrides.set_some("--fail", "fail", fail).set_some("--steer", "steer", steer);
+    let via = arguments.via.map(|via| match via {
+        ViaArg::Auto => "auto",
+        ViaArg::Ebpf => "ebpf",
+        ViaArg::Nftables => "nftables",
+    });
+    overrides.set_some("--via", "via", via);
 }

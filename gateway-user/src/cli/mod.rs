@@ -4,10 +4,13 @@ mod args;
 mod ask;
 mod attach;
 mod config;
+mod doctor;
 mod explain;
+mod launch;
 mod output;
 mod proxy;
 mod records;
+mod shell;
 mod status;
 mod trust;
 
@@ -82,10 +85,15 @@ fn run(cli: Cli) -> Outcome {
     match cli.command {
         Command::Attach { cgroup, create, steer } => attach::attach(common, &steer, &cgroup, create),
         Command::Detach { cgroup } => attach::detach(common, cgroup.as_deref()),
-        Command::Run { cgroup, steer, command } => attach::run(common, &steer, cgroup, &command),
+        Command::Run { cgroup, user, steer, command } => {
+            attach::run(common, &steer, cgroup, user.as_deref(), &command)
+        }
         Command::Proxy { listen, upstream } => proxy::proxy(common, listen, upstream),
-        Command::Status => status::status(common),
+        Command::Status { coverage } => status::status(common, coverage),
         Command::Trust { action } => trust::trust(common, &action),
+        Command::Doctor { cgroup, pid, upstream } => {
+            doctor::doctor(common, cgroup.as_deref(), pid, upstream.as_deref())
+        }
         Command::List { limit, verdict } => records::list(common, limit, verdict.as_deref()),
         Command::Show { id } => records::show(common, &id),
         Command::Usage => records::usage(common),

@@ -7,7 +7,8 @@ use tokio::net::TcpListener;
 
 use super::{Failure, Outcome, args::Common, config};
 use crate::{
-    app::{self, App, Doors},
+    app::{self, App, Doors, Wanted},
+    capture::rights,
     config::Config,
     flow::door::{PROXY_APP, Upstream},
 };
@@ -20,17 +21,21 @@ pub fn proxy(common: &Common, listen: Option<String>, upstream: Option<String>) 
     let config = config::load(common, |overrides| {
         overrides.set_some("--listen", "listen", listen).set_some("--upstream", "upstream", upstream);
     })?;
+    let bound = bind(config.listen).map_err(|error| {
+        Failure::unavailable(format!(
+            "cannot listen on {}: {error}. Choose another address with --listen",
+            config.listen
+        ))
+    })?;
+    // Only a port below 1024 took a right.
+    rights::give_up(&app::files(&config))?;
     let runtime = runtime(&config)?;
     runtime.block_on(async {
-        let listener = TcpListener::bind(config.listen).await.map_err(|error| {
-            Failure::unavailable(format!(
-                "cannot listen on {}: {error}. Choose another address with --listen",
-                config.listen
-            ))
-        })?;
+        let listener = TcpListener::from_std(bound)?;
         let address = listener.local_addr()?;
         let url = config.upstream.first().cloned().unwrap_or_else(|| Uri::from_static(DEFAULT_UPSTREAM));
-        let app = App::open(config, PROXY_APP, None)?;
+        let wanted = Wanted { config: config.clone(), name: PROXY_APP.to_owned(), steer: None };
+        let app = App::open(&config, vec![wanted])?;
         let upstream =
             Upstream::new(&app.services, &url).map_err(|error| Failure::usage(error.to_string()))?;
         let doors = Doors { proxy: Some((listener, upstream)), ..Doors::default() };
@@ -40,6 +45,12 @@ pub fn proxy(common: &Common, listen: Option<String>, upstream: Option<String>) 
         app.close()?;
         Ok(0)
     })
+}
+
+fn bind(address: std::net::SocketAddr) -> std::io::Result<std::net::TcpListener> {
+    let listener = std::net::TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
 }
 
 /// Says on standard error that everything listens; the one line others may wait for.

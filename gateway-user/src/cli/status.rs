@@ -9,11 +9,14 @@ use super::{
     output::{self, line, text},
     records,
 };
-use crate::capture::Steer;
+use crate::capture::Steering;
 
 /// Prints the status.
-pub fn status(common: &Common) -> Outcome {
-    let attached: Vec<String> = Steer::attached().iter().map(|path| path.display().to_string()).collect();
+pub fn status(common: &Common, coverage: bool) -> Outcome {
+    if coverage {
+        return covered(common);
+    }
+    let attached: Vec<String> = Steering::attached().iter().map(|path| path.display().to_string()).collect();
     let status = ask(common, "/status", &[])?.unwrap_or_default();
     if common.json {
         let mut status = status;
@@ -33,6 +36,55 @@ pub fn status(common: &Common) -> Outcome {
     line("");
     records::budgets(&status["budgets"]);
     Ok(0)
+}
+
+/// Prints which connections were inspected, and which were not and why.
+fn covered(common: &Common) -> Outcome {
+    let report = ask(common, "/coverage", &[])?.unwrap_or_default();
+    if common.json {
+        output::json(&report);
+        return Ok(0);
+    }
+    line(text(&report["summary"]));
+    line("");
+    totals(&report["totals"]);
+    line("");
+    let fields = ["app", "process", "host", "decision", "connections", "bytes_up", "bytes_down"];
+    let rows = report["rows"].as_array().into_iter().flatten();
+    let rows: Vec<Vec<String>> = rows.map(|row| fields.map(|field| text(&row[field])).into()).collect();
+    output::table(&["APP", "PROCESS", "HOST", "DECISION", ">CONNECTIONS", ">UP", ">DOWN"], &rows);
+    Ok(0)
+}
+
+/// Prints what each decision came to, with its share of all.
+fn totals(totals: &Value) {
+    let number = |of: &Value, field: &str| of[field].as_u64().unwrap_or(0);
+    let totals: Vec<(&String, u64, u64)> = totals
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(decision, of)| {
+            (decision, number(of, "connections"), number(of, "bytes_up") + number(of, "bytes_down"))
+        })
+        .collect();
+    let all = |part: fn(&(&String, u64, u64)) -> u64| totals.iter().map(part).sum::<u64>().max(1) as f64;
+    let (connections, bytes) = (all(|of| of.1), all(|of| of.2));
+    let share = |part: u64, all: f64| format!("{:.1} %", part as f64 * 100.0 / all);
+    let mut sorted = totals.clone();
+    sorted.sort_by_key(|of| std::cmp::Reverse((of.2, of.1)));
+    let rows: Vec<Vec<String>> = sorted
+        .iter()
+        .map(|(decision, of, size)| {
+            vec![
+                (*decision).clone(),
+                of.to_string(),
+                share(*of, connections),
+                size.to_string(),
+                share(*size, bytes),
+            ]
+        })
+        .collect();
+    output::table(&["DECISION", ">CONNECTIONS", ">SHARE", ">BYTES", ">SHARE"], &rows);
 }
 
 /// Prints counters that are not zero.

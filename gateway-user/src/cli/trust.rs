@@ -9,6 +9,7 @@ use super::{
     args::{Common, TrustAction},
     config,
     output::{self, line},
+    shell,
 };
 use crate::{
     app,
@@ -49,6 +50,14 @@ pub fn trust(common: &Common, action: &TrustAction) -> Outcome {
                 "the root was not there"
             });
         }
+        TrustAction::Env { shell } => {
+            let trust = Trust::open(state)?;
+            if !trust.bundle().exists() {
+                trust.publish()?;
+            }
+            // Services have an environment of their own: what this shell adds says nothing about theirs.
+            line(shell::printed(*shell, &trust.environment_over(|_| None)).trim_end());
+        }
     }
     Ok(0)
 }
@@ -72,6 +81,6 @@ fn show(common: &Common, trust: &Trust) {
         None => line(format_args!("{:<12} not in the system's store (gateway trust install)", "installed")),
     }
     for (name, value) in &shown.environment {
-        line(format_args!("{:<12} export {name}={}", "", value.display()));
+        line(format_args!("{:<12} export {name}={}", "", shell::quoted(value)));
     }
 }

@@ -58,10 +58,22 @@ keys! {
         state = read::path, shown;
     "fail": "closed refuses steered connections while the gateway is down, open lets them pass; closed in strict mode, open in warn mode",
         fail = read::choice, ToString::to_string;
-    "steer": "tls steers every connection to the ports; known only those to addresses DNS gave for LLM hosts",
+    "steer": "tls steers every connection to the ports; known only those to addresses DNS gave for LLM hosts; either steers these on other ports, too",
         steer = read::choice, ToString::to_string;
+    "via": "ebpf steers with kernel programs, nftables with a table of rules; auto takes the first of them that works",
+        via = read::choice, ToString::to_string;
     "ports": "TCP ports that are steered, at most 32",
         ports = ports, join;
+    "quic": "all refuses UDP to the ports but 80, and to addresses DNS gave for LLM hosts; known only to these; all in strict mode, known in warn mode",
+        quic = read::choice, ToString::to_string;
+    "hosts": "by LLM host (name, or *.name for all below it; the longest match wins): inspect, relay or refuse",
+        hosts = read::hosts, show_hosts;
+    "plain": "plain HTTP to an LLM host on another machine: inspect, or refuse; refuse in strict mode, inspect in warn mode",
+        plain = read::choice, ToString::to_string;
+    "telemetry": "paths of LLM hosts on which programs report about themselves: pass or refuse",
+        telemetry = read::choice, ToString::to_string;
+    "untrusted": "programs that refuse our certificate: relay their connections to that host for ten minutes, or refuse each; refuse in strict mode, relay in warn mode",
+        untrusted = read::choice, ToString::to_string;
     "cut": "text ends a cut reply with the reason as text; error with the dialect's error event",
         cut = read::choice, ToString::to_string;
     "rules.files": "rule files beside the built-in ones",
@@ -80,8 +92,8 @@ keys! {
         unknown_model = read::choice, ToString::to_string;
     "limits.connections": "connections at once, 1 to 1000000; more wait to be accepted",
         limits.connections = |node: &_| read::number(node, 1..=1_000_000).map(|count| count as usize), ToString::to_string;
-    "limits.header_bytes": "head of one request or reply, 4KiB to 1MiB; longer ones are refused",
-        limits.header_bytes = |node: &_| read::size(node, 4 * KIB..=MIB), ToString::to_string;
+    "limits.header_bytes": "head of one request or reply, 8KiB to 1MiB; longer ones are refused",
+        limits.header_bytes = |node: &_| read::size(node, 8 * KIB..=MIB), ToString::to_string;
     "limits.request_bytes": "decoded request body that is judged whole, 64KiB to 1GiB; strict refuses longer ones",
         limits.request_bytes = |node: &_| read::size(node, 64 * KIB..=1024 * MIB), ToString::to_string;
     "limits.reply_held_bytes": "held back at once in one reply, 4KiB to 64MiB; strict cuts beyond it",
@@ -98,6 +110,8 @@ keys! {
         limits.drain = |node: &_| read::seconds(node, 0..=3600), whole_seconds;
     "workers": "threads of the data plane, 1 to 256; as many as there are cores unless given",
         workers = |node: &_| read::number(node, 1..=256).map(|count| count as usize), ToString::to_string;
+    "metrics": "loopback address and port on which metrics are served besides the control socket",
+        metrics = |node: &_| read::loopback(node).map(Some), |at: &Option<std::net::SocketAddr>| at.map_or("none".to_owned(), |at| at.to_string());
 }
 
 /// The kernel's table of steered ports has 32 places.
@@ -136,6 +150,10 @@ fn whole_seconds(duration: &std::time::Duration) -> String {
 fn show_dictionaries(dictionaries: &[super::Dictionary]) -> String {
     let one = |of: &super::Dictionary| format!("{} ({}, {})", of.name, of.file.display(), of.action);
     join(&dictionaries.iter().map(one).collect::<Vec<_>>())
+}
+
+fn show_hosts(hosts: &std::collections::BTreeMap<String, super::Treatment>) -> String {
+    join(&hosts.iter().map(|(host, treatment)| format!("{host} {treatment}")).collect::<Vec<_>>())
 }
 
 fn show_actions(actions: &std::collections::BTreeMap<String, super::RuleActions>) -> String {

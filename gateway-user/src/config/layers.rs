@@ -10,7 +10,7 @@ use super::node::{self, Node, Value};
 use super::problem::{Origin, Problem};
 use super::read::unknown_key;
 use super::suggest::nearest;
-use super::values::{Fail, Mode};
+use super::values::{Fail, Mode, Plain, Quic, Untrusting};
 use crate::telemetry;
 
 /// The most a configuration file may hold.
@@ -207,6 +207,15 @@ impl Build {
     fn finish(mut self) -> Result<Config, Vec<Problem>> {
         if self.config.origin("fail") == &Origin::BuiltIn && self.config.mode == Mode::Warn {
             self.config.fail = Fail::Open;
+        }
+        if self.config.origin("quic") == &Origin::BuiltIn && self.config.mode == Mode::Warn {
+            self.config.quic = Quic::Known;
+        }
+        if self.config.origin("plain") == &Origin::BuiltIn && self.config.mode == Mode::Warn {
+            self.config.plain = Plain::Inspect;
+        }
+        if self.config.origin("untrusted") == &Origin::BuiltIn && self.config.mode == Mode::Warn {
+            self.config.untrusted = Untrusting::Relay;
         }
         if self.problems.is_empty() { Ok(self.config) } else { Err(self.problems) }
     }

@@ -9,6 +9,7 @@ mod read;
 mod suggest;
 mod values;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,9 +19,10 @@ use http::Uri;
 pub use explain::Explained;
 pub use layers::{Layers, Overrides};
 pub use problem::{Origin, Problem};
+pub use suggest::did_you_mean;
 pub use values::{
-    Action, Cut, Dictionary, Fail, Limits, Mode, RuleActions, Rules, SteerScope, UnknownModel, dollars,
-    nano_dollars,
+    Action, Cut, Dictionary, Fail, Limits, Mode, Plain, Quic, ReportingPaths, RuleActions, Rules, SteerScope,
+    Treatment, UnknownModel, Untrusting, Via, dollars, nano_dollars,
 };
 
 /// The exit code for a command line or configuration that cannot be used (`EX_USAGE` of sysexits.h).
@@ -45,8 +47,20 @@ pub struct Config {
     pub fail: Fail,
     /// Which connections are steered into the gateway.
     pub steer: SteerScope,
+    /// How connections are steered.
+    pub via: Via,
     /// The TCP ports that are steered.
     pub ports: Vec<u16>,
+    /// Which UDP is refused.
+    pub quic: Quic,
+    /// What becomes of single LLM hosts: by name, or by `*.` and a name for all below it; the longest match wins.
+    pub hosts: BTreeMap<String, Treatment>,
+    /// What becomes of plain HTTP to LLM hosts on other machines.
+    pub plain: Plain,
+    /// What becomes of the paths on which programs report about themselves.
+    pub telemetry: ReportingPaths,
+    /// What becomes of programs that refuse our certificates.
+    pub untrusted: Untrusting,
     /// How a reply ends that is cut in mid-stream.
     pub cut: Cut,
     /// What is looked for, and what is done about it.
@@ -61,6 +75,8 @@ pub struct Config {
     pub limits: Limits,
     /// Threads of the data plane.
     pub workers: usize,
+    /// Where metrics are served besides the control socket; always a loopback address.
+    pub metrics: Option<SocketAddr>,
     origins: Vec<Origin>,
 }
 
@@ -87,7 +103,13 @@ impl Config {
             state: layers::default_state(|_| None),
             fail: Fail::Closed,
             steer: SteerScope::Tls,
-            ports: vec![443],
+            via: Via::Auto,
+            ports: vec![80, 443],
+            quic: Quic::All,
+            hosts: BTreeMap::new(),
+            plain: Plain::Refuse,
+            telemetry: ReportingPaths::Pass,
+            untrusted: Untrusting::Refuse,
             cut: Cut::Text,
             rules: Rules::default(),
             providers: vec![],
@@ -95,6 +117,7 @@ impl Config {
             unknown_model: UnknownModel::Highest,
             limits: defaults,
             workers: std::thread::available_parallelism().map_or(1, usize::from),
+            metrics: None,
             origins: vec![Origin::BuiltIn; keys::KEYS.len()],
         }
     }

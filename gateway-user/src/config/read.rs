@@ -11,7 +11,7 @@ use http::Uri;
 use super::node::{Node, Value};
 use super::problem::{Origin, Problem};
 use super::suggest::did_you_mean;
-use super::values::{Action, Choice, Dictionary, RuleActions, nano_dollars};
+use super::values::{Action, Choice, Dictionary, RuleActions, Treatment, nano_dollars};
 
 pub(super) type Read<T> = Result<T, Vec<Problem>>;
 
@@ -107,6 +107,40 @@ pub(super) fn address(node: &Node) -> Read<SocketAddr> {
             wrong(node, format!("`{given}` is not an address and port, such as 127.0.0.1:8000 or [::1]:8000"))
         }
     }
+}
+
+/// An address and port on which only this machine can be reached.
+pub(super) fn loopback(node: &Node) -> Read<SocketAddr> {
+    let address = address(node)?;
+    match address.ip().is_loopback() {
+        true => Ok(address),
+        false => wrong(node, format!("`{address}` is not on loopback: write 127.0.0.1 or [::1] and a port")),
+    }
+}
+
+/// What becomes of single hosts: names, or `*.` and a name, each with a treatment.
+pub(super) fn hosts(node: &Node) -> Read<BTreeMap<String, Treatment>> {
+    let entries = match &node.value {
+        Value::Null => return Ok(BTreeMap::new()),
+        Value::Map(entries) => entries,
+        other => {
+            return wrong(
+                node,
+                format!("host names with a treatment are expected here, not {}", other.what()),
+            );
+        }
+    };
+    let read = entries.iter().map(|(origin, host, node)| {
+        let name = host.strip_prefix("*.").unwrap_or(host);
+        let sound = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        let treatment = choice(node);
+        if name.is_empty() || name.len() > 253 || !name.bytes().all(sound) {
+            let message = format!("`{host}` is no host name; write api.example.com or *.example.com");
+            return Err([vec![Problem::new(origin, message)], treatment.err().unwrap_or_default()].concat());
+        }
+        Ok((host.to_ascii_lowercase(), treatment?))
+    });
+    all(read).map(|pairs| pairs.into_iter().collect())
 }
 
 /// The URL of an upstream: `http` or `https`, a host, and nothing but a path after it.

@@ -1,7 +1,7 @@
 //! Finds the known word that somebody most likely meant.
 
 /// `did you mean …?` when a known word is near enough to be meant.
-pub(super) fn did_you_mean<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+pub fn did_you_mean<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     nearest(given, known).map(|word| format!("did you mean `{word}`?"))
 }
 

@@ -87,7 +87,13 @@ upstream_ca: gateway.yaml
 state: state
 fail: open
 steer: known
+via: nftables
 ports: [443, 8443]
+quic: known
+hosts: {api.openai.com: relay, '*.OpenAI.azure.com': refuse}
+plain: inspect
+telemetry: refuse
+untrusted: relay
 cut: error
 rules:
   files: [gateway.yaml]
@@ -113,13 +119,17 @@ limits:
   first_byte_seconds: 30
   drain_seconds: 0
 workers: 2
+metrics: '[::1]:9464'
 ";
     let file = File::new("every", text);
     let config = Layers::new().file(file.path()).load().unwrap();
-    assert!(config.explain().iter().all(|explained| explained.origin.contains("gateway.yaml:")));
+    let all = config.explain();
+    let missed: Vec<_> = all.iter().filter(|one| !one.origin.contains("gateway.yaml:")).collect();
+    assert!(missed.is_empty(), "not set by this file: {missed:?}");
     assert_eq!(config.upstream[0].to_string(), "https://api.openai.com/v1");
     assert_eq!((config.upstream_ca.as_deref(), &config.state), (Some(&*file.path()), &file.0.join("state")));
     assert_eq!((config.fail, config.steer, config.cut), (Fail::Open, SteerScope::Known, Cut::Error));
+    assert_eq!(config.hosts["*.openai.azure.com"], Treatment::Refuse);
     assert_eq!(config.rules.dictionaries[0].action, Action::Block);
     assert_eq!(
         config.rules.dictionaries[1],
@@ -196,6 +206,8 @@ rules:
 ports: [0, 443]
 upstream: ftp://x
 listen: 8000
+hosts: {api..com/x: relay, api.openai.com: rely}
+metrics: 192.0.2.1:9464
 prices: missing.yaml
 ";
     check(
@@ -206,7 +218,7 @@ prices: missing.yaml
             "3:7: `opne` is none of closed, open; did you mean `open`?",
             "4:9: `-3` is not an amount",
             "6:3: unknown key `conections`; did you mean `connections`?",
-            "7:17: `2MiB` is not a size in bytes, such as 65536 or 64KiB, from 4096 to 1048576",
+            "7:17: `2MiB` is not a size in bytes, such as 65536 or 64KiB, from 8192 to 1048576",
             "8:17: `soon` is not a whole number of seconds from 1 to 86400",
             "11:7: unknown key `nmae`; did you mean `name`?",
             "13:13: `Projects` is not an id",
@@ -216,6 +228,9 @@ prices: missing.yaml
             "18:9: `0` is not a whole number from 1 to 65535",
             "19:11: `ftp://x` does not begin with https://",
             "20:9: `8000` is not an address and port",
+            "21:9: `api..com/x` is no host name",
+            "21:44: `rely` is none of inspect, relay, refuse; did you mean `relay`?",
+            "22:10: `192.0.2.1:9464` is not on loopback",
             "missing.yaml",
         ],
     );

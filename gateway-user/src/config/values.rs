@@ -90,6 +90,31 @@ pub enum SteerScope {
 }
 choice!(SteerScope { "tls" => Tls, "known" => Known });
 
+/// How connections are steered into the gateway.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Via {
+    /// The first of the others that works here.
+    #[default]
+    Auto,
+    /// Kernel programs on the cgroup.
+    Ebpf,
+    /// A table of nftables rules that matches the cgroup.
+    Nftables,
+}
+choice!(Via { "auto" => Auto, "ebpf" => Ebpf, "nftables" => Nftables });
+/// Which UDP the kernel refuses, so that QUIC falls back to TCP, where it is seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Quic {
+    /// To addresses that DNS answers gave for known LLM hosts.
+    Known,
+    /// That, and to the steered ports of every host, port 80 excepted: names learned over encrypted DNS do not matter.
+    #[default]
+    All,
+}
+choice!(Quic { "all" => All, "known" => Known });
+
 /// How a reply ends that is cut in mid-stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -100,6 +125,56 @@ pub enum Cut {
     Error,
 }
 choice!(Cut { "text" => Text, "error" => Error });
+
+/// What becomes of one LLM host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Treatment {
+    /// Its traffic is judged, charged and recorded.
+    #[default]
+    Inspect,
+    /// It is passed on unread, and recorded as such.
+    Relay,
+    /// It is not let through.
+    Refuse,
+}
+choice!(Treatment { "inspect" => Inspect, "relay" => Relay, "refuse" => Refuse });
+
+/// What becomes of plain HTTP to an LLM host on another machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Plain {
+    /// It is inspected like any other traffic, and goes on in clear.
+    Inspect,
+    /// It is answered with a refusal: key and text would cross the network for everyone to read and change.
+    #[default]
+    Refuse,
+}
+choice!(Plain { "inspect" => Inspect, "refuse" => Refuse });
+
+/// What becomes of the paths on which programs report about themselves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ReportingPaths {
+    /// They are passed on and recorded.
+    #[default]
+    Pass,
+    /// They are answered with a refusal.
+    Refuse,
+}
+choice!(ReportingPaths { "pass" => Pass, "refuse" => Refuse });
+
+/// What becomes of a program that refused our certificate for a host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Untrusting {
+    /// Its connections to that host are relayed for some minutes and recorded as uninspected.
+    Relay,
+    /// Each of its attempts fails.
+    #[default]
+    Refuse,
+}
+choice!(Untrusting { "relay" => Relay, "refuse" => Refuse });
 
 /// What a model costs that no price file names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]

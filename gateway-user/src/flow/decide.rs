@@ -1,26 +1,80 @@
 //! Decides what becomes of a connection from its opening: inspect, relay or refuse. Pure: names and policy in,
 //! decision out.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use super::{arrival::Opening, path::Destination};
+use super::{
+    arrival::Opening,
+    path::Destination,
+    plain::{Asks, Plain},
+};
 use crate::{
-    config::Mode,
+    config::{Config, Mode, Treatment},
     provider::{Catalog, Host},
     tls::hello::Hello,
+    upstream::Alpn,
 };
+
+/// Names that stand openly in a hello whose real name is encrypted: public names of ECH configurations (RFC 9849),
+/// as their operators publish them. Any host behind them may be meant, LLM hosts included.
+const ECH_FRONTENDS: &[&str] = &["cloudflare-ech.com"];
+
+/// What the gateway is set to do.
+pub struct Policy<'a> {
+    /// The known hosts.
+    pub catalog: &'a Catalog,
+    /// Whether what cannot be inspected is refused.
+    pub mode: Mode,
+    /// What becomes of single hosts.
+    pub hosts: &'a BTreeMap<String, Treatment>,
+}
+
+impl<'a> Policy<'a> {
+    /// The policy of a configuration.
+    pub fn of(config: &'a Config, catalog: &'a Catalog) -> Self {
+        Policy { catalog, mode: config.mode, hosts: &config.hosts }
+    }
+}
+
+/// A connection as far as it is known before its first byte.
+pub struct Asked<'a> {
+    /// Where it goes.
+    pub destination: &'a Destination,
+    /// The dialled address was learned as one of a known LLM host.
+    pub known: bool,
+    /// The local engine that listens at the dialled address.
+    pub engine: Option<Arc<Host>>,
+}
+
+/// What is inside a connection that is inspected.
+#[derive(Clone, Debug)]
+pub enum Inside {
+    /// TLS, with this hello.
+    Tls(Hello),
+    /// HTTP in clear.
+    Plain(Alpn),
+}
 
 /// What becomes of a connection.
 #[derive(Clone)]
 pub enum Decision {
-    /// Its TLS is ended here and its exchanges are inspected.
+    /// Its exchanges are inspected.
     Inspect {
         /// The name the app asked for; the leaf and upstream's certificate are for it.
         name: String,
         /// What the catalog knows about it.
         host: Arc<Host>,
-        /// Its ClientHello.
-        hello: Hello,
+        /// How it speaks.
+        inside: Inside,
+    },
+    /// It asks another proxy for a tunnel: what goes through that is looked at in turn.
+    Follow {
+        /// Where the tunnel leads: name or address.
+        host: String,
+        /// TCP port.
+        port: u16,
+        /// Bytes of the request's head.
+        head: usize,
     },
     /// Its bytes are copied and counted.
     Relay {
@@ -38,104 +92,124 @@ pub enum Decision {
     },
 }
 
-/// Decides. `known` says that the dialled address was learned as one of a known LLM host.
-pub fn decide(
-    catalog: &Catalog,
-    mode: Mode,
-    destination: &Destination,
-    opening: Opening,
-    known: bool,
-) -> Decision {
-    let tunnelled = destination.name.as_deref().filter(|name| catalog.host(name).is_some());
-    let hello = match opening {
-        Opening::Tls(hello) => hello,
+/// Decides.
+pub fn decide(policy: &Policy<'_>, asked: &Asked<'_>, opening: Opening) -> Decision {
+    let tunnelled = asked.destination.name.as_deref().filter(|name| policy.catalog.host(name).is_some());
+    let llm = asked.known || asked.engine.is_some() || tunnelled.is_some();
+    let said = asked.destination.name.clone();
+    match opening {
+        Opening::Tls(hello) => tls(policy, asked, tunnelled, hello),
+        Opening::Plain(Plain { alpn, asks }) => plain(policy, asked, tunnelled, alpn, asks),
         // Bytes we cannot read, on their way to a place we must not let anything through to uninspected.
-        Opening::Malformed(why) => return blind(mode, destination, known || tunnelled.is_some(), why),
-        Opening::NotTls => {
-            return blind(
-                mode,
-                destination,
-                known || tunnelled.is_some(),
-                "an LLM host is spoken to without TLS",
-            );
+        Opening::Malformed(why) => policy.blind(said, llm, why),
+        Opening::Socks => policy.blind(said, true, "a SOCKS greeting: another proxy hides where it goes"),
+        Opening::Silent | Opening::ServerFirst => {
+            policy.blind(said, llm, "the server spoke first at the address of an LLM host")
         }
-    };
-    let name = hello.server_name.as_deref().or(tunnelled);
-    if let Some((name, host)) = name.and_then(|name| Some((name, catalog.host(name)?))) {
-        return Decision::Inspect { name: name.to_ascii_lowercase(), host, hello };
+        Opening::Other => policy.blind(said, llm, "an LLM host is spoken to in neither TLS nor HTTP"),
     }
-    let why = match &hello.server_name {
-        None => "the ClientHello names no server",
-        Some(_) if hello.encrypted_client_hello => "the server's name is encrypted (ECH)",
-        Some(_) => "the server's name is not that of the LLM host it was opened to",
-    };
-    let said =
-        Destination { name: hello.server_name.clone().or(destination.name.clone()), ..destination.clone() };
-    // Known addresses of CDN-hosted names are shared with other names, so another name there is no sign of hiding.
-    let hidden = hello.server_name.is_none() || hello.encrypted_client_hello;
-    blind(mode, &said, tunnelled.is_some() || (known && hidden), why)
 }
 
-/// What becomes of bytes that cannot be inspected.
-fn blind(mode: Mode, destination: &Destination, llm: bool, why: &'static str) -> Decision {
-    let name = destination.name.clone();
-    match (llm, mode) {
-        (true, Mode::Strict) => Decision::Refuse { name, reason: why },
-        (true, Mode::Warn) => Decision::Relay { name, uninspected: Some(why) },
-        (false, _) => Decision::Relay { name, uninspected: None },
+fn tls(policy: &Policy<'_>, asked: &Asked<'_>, tunnelled: Option<&str>, hello: Hello) -> Decision {
+    let name = hello.server_name.as_deref().or(tunnelled);
+    if let Some((name, host)) = name.and_then(|name| Some((name, policy.catalog.host(name)?))) {
+        return policy.known(name.to_ascii_lowercase(), host, Inside::Tls(hello));
     }
+    let said = hello.server_name.clone().or_else(|| asked.destination.name.clone());
+    let frontend = hello.server_name.as_deref().is_some_and(|name| ECH_FRONTENDS.contains(&name));
+    // Known addresses of CDN-hosted names are shared with other names, so another name there is no sign of hiding.
+    let (llm, why) = match &hello.server_name {
+        None => (asked.known || tunnelled.is_some(), "the ClientHello names no server"),
+        Some(_) if hello.encrypted_client_hello => {
+            (asked.known || tunnelled.is_some() || frontend, "the server's name is encrypted (ECH)")
+        }
+        Some(_) => (tunnelled.is_some(), "the server's name is not that of the LLM host it was opened to"),
+    };
+    if !llm && asked.known {
+        return Decision::Relay { name: said, uninspected: Some(SHARED) };
+    }
+    policy.blind(said, llm || asked.engine.is_some(), why)
+}
+
+fn plain(
+    policy: &Policy<'_>,
+    asked: &Asked<'_>,
+    tunnelled: Option<&str>,
+    alpn: Alpn,
+    asks: Asks,
+) -> Decision {
+    let llm = asked.known || tunnelled.is_some();
+    match asks {
+        // A tunnel inside a tunnel that was followed already.
+        Asks::Tunnel { host, .. } if asked.destination.tunnel.is_some() => {
+            policy.blind(Some(host), true, "a tunnel inside a tunnel hides where it goes")
+        }
+        Asks::Tunnel { host, port, head } => Decision::Follow { host, port, head },
+        Asks::Url(host) => {
+            let llm = llm || policy.catalog.host(&host).is_some();
+            policy.blind(Some(host), llm, "another proxy is asked for an LLM host's URL in clear")
+        }
+        Asks::Host(name) => {
+            if let Some(engine) = &asked.engine {
+                let name = name.unwrap_or_else(|| engine.provider().to_owned());
+                return policy.known(name, Arc::clone(engine), Inside::Plain(alpn));
+            }
+            let named = name.as_deref().or(tunnelled);
+            if let Some((name, host)) = named.and_then(|name| Some((name, policy.catalog.host(name)?))) {
+                return policy.known(name.to_owned(), host, Inside::Plain(alpn));
+            }
+            match name {
+                Some(_) if asked.known => Decision::Relay { name, uninspected: Some(SHARED) },
+                Some(_) => policy.blind(name, tunnelled.is_some(), MISNAMED),
+                None => policy.blind(asked.destination.name.clone(), llm, "plain HTTP that names no host"),
+            }
+        }
+    }
+}
+
+/// Why a connection to a known address is relayed: what its name says is all that is seen.
+const SHARED: &str =
+    "another host's name at an address that was answered for an LLM host: what is inside was not seen";
+
+const MISNAMED: &str = "plain HTTP names another host than the LLM host it was opened to";
+
+impl Policy<'_> {
+    /// What becomes of a connection to a known host that can be inspected.
+    fn known(&self, name: String, host: Arc<Host>, inside: Inside) -> Decision {
+        match treatment(self.hosts, &name) {
+            Treatment::Inspect => Decision::Inspect { name, host, inside },
+            Treatment::Relay => {
+                Decision::Relay { name: Some(name), uninspected: Some("relayed by configuration (hosts)") }
+            }
+            Treatment::Refuse => {
+                Decision::Refuse { name: Some(name), reason: "refused by configuration (hosts)" }
+            }
+        }
+    }
+
+    /// What becomes of bytes that cannot be inspected.
+    fn blind(&self, name: Option<String>, llm: bool, why: &'static str) -> Decision {
+        match (llm, self.mode) {
+            (true, Mode::Strict) => Decision::Refuse { name, reason: why },
+            (true, Mode::Warn) => Decision::Relay { name, uninspected: Some(why) },
+            (false, _) => Decision::Relay { name, uninspected: None },
+        }
+    }
+}
+
+/// What the configuration says about a host: its own name before any `*.` above it, the longest of those first.
+pub fn treatment(hosts: &BTreeMap<String, Treatment>, name: &str) -> Treatment {
+    if hosts.is_empty() {
+        return Treatment::Inspect;
+    }
+    let name = name.to_ascii_lowercase();
+    if let Some(treatment) = hosts.get(&name) {
+        return *treatment;
+    }
+    let above = name.match_indices('.').find_map(|(at, _)| hosts.get(&format!("*{}", &name[at..])));
+    above.copied().unwrap_or_default()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn hello(name: Option<&str>, encrypted: bool) -> Opening {
-        Opening::Tls(Hello {
-            server_name: name.map(str::to_owned),
-            alpn: Vec::new(),
-            encrypted_client_hello: encrypted,
-            bytes: 0,
-        })
-    }
-
-    fn check(mode: Mode, tunnel: Option<&str>, opening: &Opening, known: bool) -> String {
-        let catalog = Catalog::builtin();
-        let destination = Destination { name: tunnel.map(str::to_owned), address: None, port: 443 };
-        match decide(&catalog, mode, &destination, opening.clone(), known) {
-            Decision::Inspect { name, .. } => format!("inspect {name}"),
-            Decision::Relay { uninspected: None, .. } => "relay".to_owned(),
-            Decision::Relay { uninspected: Some(_), .. } => "relay, reported".to_owned(),
-            Decision::Refuse { .. } => "refuse".to_owned(),
-        }
-    }
-
-    #[test]
-    fn every_opening_has_a_decision() {
-        use Mode::{Strict, Warn};
-        let openai = Some("api.openai.com");
-        let cases: &[(Mode, Option<&str>, Opening, bool, &str)] = &[
-            (Strict, None, hello(openai, false), false, "inspect api.openai.com"),
-            (Strict, None, hello(Some("API.OpenAI.com"), false), false, "inspect api.openai.com"),
-            (Warn, None, hello(openai, false), false, "inspect api.openai.com"),
-            (Strict, None, hello(Some("example.org"), false), false, "relay"),
-            (Strict, None, hello(Some("example.org"), false), true, "relay"),
-            (Strict, None, hello(Some("example.org"), true), true, "refuse"),
-            (Warn, None, hello(Some("example.org"), true), true, "relay, reported"),
-            (Strict, None, hello(None, false), true, "refuse"),
-            (Warn, None, hello(None, false), true, "relay, reported"),
-            (Strict, None, hello(None, false), false, "relay"),
-            (Strict, openai, hello(None, false), false, "inspect api.openai.com"),
-            (Strict, openai, hello(Some("example.org"), false), false, "refuse"),
-            (Strict, None, Opening::Malformed("cut"), false, "relay"),
-            (Strict, None, Opening::Malformed("cut"), true, "refuse"),
-            (Strict, None, Opening::NotTls, false, "relay"),
-            (Strict, openai, Opening::NotTls, false, "refuse"),
-            (Warn, openai, Opening::NotTls, false, "relay, reported"),
-        ];
-        for (mode, tunnel, opening, known, expected) in cases {
-            let got = check(*mode, *tunnel, opening, *known);
-            assert_eq!(got, *expected, "{mode:?} CONNECT {tunnel:?} {opening:?} known {known}");
-        }
-    }
-}
+#[path = "decide_tests.rs"]
+mod tests;

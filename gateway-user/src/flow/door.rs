@@ -1,6 +1,14 @@
 //! The doors: steered connections, and the proxy's port, which answers requests and CONNECT alike.
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc};
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    os::fd::AsFd,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, Uri};
@@ -10,9 +18,11 @@ use tokio::net::TcpStream;
 
 use super::{
     body::ReplyBody,
+    coverage::Fate,
     exchange,
     flow::Flow,
     path::{self, Accepted, Destination, Origin},
+    prefixed::Prefixed,
     refusal::Stop,
     serve,
     services::Services,
@@ -20,7 +30,7 @@ use super::{
 };
 use crate::{
     audit::Verdict,
-    capture::Door,
+    capture::{Door, Namespace},
     identity::Principal,
     provider::Host,
     tls::verify::Offer,
@@ -63,16 +73,22 @@ impl Upstream {
         let name = authority.host().to_ascii_lowercase();
         let host = services.catalog.host_or_compatible(&name);
         let port = authority.port_u16().unwrap_or(if tls { 443 } else { 80 });
-        let target = Target { host: Arc::from(name), port, address: None, tls };
+        let target =
+            Target { host: Arc::from(name), port, address: None, tls, namespace: None, tunnel: None };
         let base =
             Base { authority: authority.to_string(), path: url.path().trim_end_matches('/').to_owned() };
         Ok(Upstream { target, host, base })
     }
 }
 
-/// Carries a steered connection; one the kernel knows nothing about is closed.
-pub async fn steered(services: Arc<Services>, stream: TcpStream, peer: SocketAddr, app: Arc<str>) {
-    let captured = services.steer.as_ref().and_then(|steer| steer.captured(peer));
+/// Carries a steered connection that was accepted in `namespace` (`None`: the gateway's own); one the kernel knows nothing about is closed.
+pub async fn steered(
+    services: Arc<Services>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    namespace: Option<Arc<Namespace>>,
+) {
+    let captured = services.steer.as_ref().and_then(|steer| steer.captured(stream.as_fd(), peer));
     let Some(captured) = captured else {
         services.counters.connections_refused.one();
         tracing::warn!(%peer, "a connection that was not steered reached the transparent door and was closed");
@@ -80,15 +96,23 @@ pub async fn steered(services: Arc<Services>, stream: TcpStream, peer: SocketAdd
     };
     let who = captured.who;
     let origin = Origin {
-        principal: Principal { app: app.to_string(), pid: who.pid, uid: who.uid, comm: who.comm, key: None },
+        principal: Principal {
+            app: services.app.to_string(),
+            pid: who.pid,
+            uid: who.uid,
+            comm: who.comm,
+            key: None,
+        },
         door: Door::Transparent,
         destination: Destination {
             name: None,
             address: Some(captured.original),
             port: captured.original.port(),
+            tunnel: None,
         },
+        namespace,
     };
-    path::carry(services, Accepted { stream, origin }).await;
+    path::carry(services, Accepted { stream: Prefixed::new(Bytes::new(), stream), origin }).await;
 }
 
 /// Serves one connection of the proxy's port.
@@ -96,8 +120,16 @@ pub async fn proxied(services: Arc<Services>, stream: TcpStream, upstream: Upstr
     let limits = &services.config.limits;
     let header_bytes = limits.header_bytes;
     let site = Arc::new(reverse_site(&services, upstream));
+    let counted = AtomicBool::new(false);
     let service = service_fn(move |request: Request<Incoming>| {
         let site = Arc::clone(&site);
+        // A tunnel is counted by itself, where it leads.
+        if request.method() != Method::CONNECT
+            && !counted.swap(true, Ordering::Relaxed)
+            && let Some(row) = &site.row
+        {
+            row.connection();
+        }
         async move { Ok::<_, Infallible>(answer(site, request).await) }
     });
     let served = hyper::server::conn::http1::Builder::new()
@@ -117,15 +149,29 @@ pub async fn proxied(services: Arc<Services>, stream: TcpStream, upstream: Upstr
 fn reverse_site(services: &Arc<Services>, upstream: Upstream) -> Site {
     let Upstream { target, host, base } = upstream;
     let port = target.port;
-    let origin =
-        origin(Door::Reverse, Destination { name: Some(target.host.to_string()), address: None, port });
+    let origin = origin(
+        Door::Reverse,
+        Destination { name: Some(target.host.to_string()), address: None, port, tunnel: None },
+    );
     let offer = Offer::Http1;
-    Site { services: Arc::clone(services), origin, target, host, alpn: Alpn::Http1, offer, base: Some(base) }
+    let row = Some(services.row(&origin, None, Fate::Inspected));
+    Site {
+        services: Arc::clone(services),
+        origin,
+        target,
+        host,
+        alpn: Alpn::Http1,
+        offer,
+        base: Some(base),
+        is_engine: false,
+        local: false,
+        row,
+    }
 }
 
 fn origin(door: Door, destination: Destination) -> Origin {
     let principal = Principal { app: PROXY_APP.to_owned(), ..Principal::default() };
-    Origin { principal, door, destination }
+    Origin { principal, door, destination, namespace: None }
 }
 
 async fn answer(site: Arc<Site>, request: Request<Incoming>) -> Response<ReplyBody> {
@@ -155,15 +201,18 @@ fn connect(site: &Arc<Site>, request: Request<Incoming>) -> Response<ReplyBody> 
         return stop.answer(&dialects::opaque::Opaque, "");
     };
     let destination = match host.trim_matches(['[', ']']).parse() {
-        Ok(ip) => Destination { name: None, address: Some(SocketAddr::new(ip, port)), port },
-        Err(_) => Destination { name: Some(host.to_ascii_lowercase()), address: None, port },
+        Ok(ip) => Destination { name: None, address: Some(SocketAddr::new(ip, port)), port, tunnel: None },
+        Err(_) => Destination { name: Some(host.to_ascii_lowercase()), address: None, port, tunnel: None },
     };
     let services = Arc::clone(&site.services);
     tokio::spawn(async move {
         // A client that goes away before its tunnel stands asked for nothing.
         let Ok(stream) = hyper::upgrade::on(request).await else { return };
-        let accepted = Accepted { stream: TokioIo::new(stream), origin: origin(Door::Forward, destination) };
-        path::carry(services, accepted).await;
+        let parts = stream
+            .downcast::<TokioIo<TcpStream>>()
+            .expect("this listener serves its TCP streams as they are");
+        let stream = Prefixed::new(parts.read_buf, parts.io.into_inner());
+        path::carry(services, Accepted { stream, origin: origin(Door::Forward, destination) }).await;
     });
     Response::new(ReplyBody::whole(Bytes::new()))
 }

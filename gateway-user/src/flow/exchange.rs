@@ -3,11 +3,12 @@
 use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::{Body, Incoming};
 
 use super::{
     body::ReplyBody,
+    decide,
     fault::Fault,
     flow::Flow,
     refusal::Stop,
@@ -18,7 +19,7 @@ use super::{
 };
 use crate::{
     audit::{Digest, Verdict},
-    config::Mode,
+    config::{Mode, ReportingPaths, Treatment},
     inspect::{
         Action, Engine,
         request::{JudgeOptions, Judged, Located, judge},
@@ -39,11 +40,22 @@ pub async fn exchange(site: Arc<Site>, mut request: Request<Incoming>) -> Respon
     site.rebase(&mut request);
     let route = site.host.route(request.method().as_str(), request.uri().path());
     flow.note(|record| record.dialect = Some(route.dialect.name().to_owned()));
-    let answer = match check(&site, &request) {
+    let answer = match check(&site, &request, &route) {
         Err(stop) => Err((flow, stop)),
-        Ok(()) if upgrade::is_wanted(&request) => upgrade::carry(&site, flow, request).await,
-        Ok(()) if route.class == Class::Inference => infer(&site, flow, route.clone(), request).await,
-        Ok(()) => pass(&site, flow, request).await,
+        Ok(Some(why)) => {
+            let request = request.map(|rest| SendBody::Through { head: Bytes::new(), rest });
+            through(&site, flow, request, Verdict::Relayed, Some(why.to_owned())).await
+        }
+        Ok(None) if upgrade::is_wanted(&request) => upgrade::carry(&site, flow, request).await,
+        Ok(None) => {
+            if site.is_misdirected(&request) {
+                flow.warn("the request names another host than the connection was opened to");
+            }
+            match route.class {
+                Class::Inference => infer(&site, flow, route.clone(), request).await,
+                Class::Control | Class::Telemetry => pass(&site, flow, request).await,
+            }
+        }
     };
     answer.unwrap_or_else(|(flow, stop)| give_up(&site, flow, route.dialect, &stop))
 }
@@ -73,13 +85,31 @@ fn give_up(site: &Site, mut flow: Flow, dialect: &dyn Dialect, stop: &Stop) -> R
     answer
 }
 
-fn check(site: &Site, request: &Request<Incoming>) -> Result<(), Stop> {
-    if site.services.config.mode == Mode::Strict && site.is_misdirected(request) {
-        let message =
-            format!("this connection was opened to {}, and the request names another host", site.target.host);
+/// Whether a request may go on: as it is with the reason given, or the usual way.
+fn check(site: &Site, request: &Request<Incoming>, route: &Route) -> Result<Option<&'static str>, Stop> {
+    let (config, host) = (&site.services.config, &site.target.host);
+    let refused = |message: String| Err(Stop::Unfit { status: StatusCode::BAD_REQUEST, message });
+    if request.method() == Method::CONNECT {
+        return refused(format!("{host} is no proxy: a tunnel through it is not carried"));
+    }
+    if config.mode == Mode::Strict && site.is_misdirected(request) {
+        let message = format!("this connection was opened to {host}, and the request names another host");
         return Err(Stop::Unfit { status: StatusCode::MISDIRECTED_REQUEST, message });
     }
-    Ok(())
+    if site.is_exposed() {
+        return refused(format!(
+            "plain HTTP to {host} would send key and text across the network in clear: use https, or set `plain: inspect`"
+        ));
+    }
+    if route.class == Class::Telemetry && config.telemetry == ReportingPaths::Refuse {
+        return refused(format!("telemetry to {host} is refused by configuration (telemetry)"));
+    }
+    // At the other doors whole connections were decided on.
+    match site.base.as_ref().map(|_| decide::treatment(&config.hosts, host)) {
+        Some(Treatment::Refuse) => refused(format!("{host} is refused by configuration (hosts)")),
+        Some(Treatment::Relay) => Ok(Some("relayed by configuration (hosts)")),
+        Some(Treatment::Inspect) | None => Ok(None),
+    }
 }
 
 /// Judges, charges and forwards a request that carries text to or from a model.

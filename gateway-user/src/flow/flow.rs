@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Instant};
 use http::{Request, StatusCode};
 use jiff::Timestamp;
 
-use super::{path::Origin, services::Services, site::Site};
+use super::{coverage::Row, path::Origin, services::Services, site::Site};
 use crate::{
     audit::{Finding as Found, FlowId, Principal as Recorded, Record, Verdict},
     capture::Door,
@@ -36,6 +36,8 @@ struct Open {
     complete: bool,
     /// Upstream gave an answer that it will bill.
     billed: bool,
+    /// Where coverage counts its bodies.
+    row: Option<Arc<Row>>,
 }
 
 impl Flow {
@@ -57,6 +59,7 @@ impl Flow {
             open.record.path = request.uri().path().to_owned();
             open.record.provider = Some(site.host.provider().to_owned());
             open.record.principal.key = key;
+            open.row = site.row.clone();
         });
         flow
     }
@@ -82,6 +85,7 @@ impl Flow {
             usage: None,
             complete: false,
             billed: false,
+            row: None,
         };
         services.running.begin();
         Flow { services: Arc::clone(services), open: Some(Box::new(open)) }
@@ -100,6 +104,14 @@ impl Flow {
     /// Changes what will be recorded.
     pub fn note(&mut self, change: impl FnOnce(&mut Record)) {
         self.with(|open| change(&mut open.record));
+    }
+
+    /// Reports something about the flow that lets it pass.
+    pub fn warn(&mut self, reason: &str) {
+        self.with(|open| {
+            open.record.reason = reason.to_owned();
+            raise(&mut open.record.verdict, Verdict::Warned);
+        });
     }
 
     /// Counts bytes, as they are on the wire between the client and us.
@@ -247,6 +259,9 @@ fn close(services: &Services, mut open: Box<Open>, verdict: Verdict, reason: Opt
         };
         record.cost = receipt.cost;
         record.estimated = receipt.estimated;
+    }
+    if let Some(row) = &open.row {
+        row.bytes(record.bytes_up, record.bytes_down);
     }
     record.end = Timestamp::now();
     record.timings.total = micros(open.begun);

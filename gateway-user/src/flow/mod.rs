@@ -4,14 +4,20 @@
 
 mod arrival;
 mod body;
+mod counted;
+pub mod coverage;
 mod decide;
 pub mod door;
 mod exchange;
 mod fault;
 #[expect(clippy::module_inception, reason = "a flow is the word for what this room carries")]
 mod flow;
+mod follow;
 pub mod path;
+mod plain;
 mod prefixed;
+mod reach;
+mod recorder;
 mod refusal;
 mod remembered;
 mod reply;
@@ -23,9 +29,13 @@ mod silence;
 mod site;
 mod splice;
 mod stream;
+mod terminate;
 mod through;
+mod untrusted;
 mod upgrade;
 
+pub use coverage::Coverage;
 pub use remembered::Remembered;
 pub use running::Running;
 pub use services::Services;
+pub use untrusted::Untrusted;

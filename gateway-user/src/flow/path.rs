@@ -2,44 +2,43 @@
 //!
 //! ```text
 //! capture   Accepted   a stream, who opened it, where it wanted to go, through which door
-//! arrival   Opening    the ClientHello, read but not consumed
+//! arrival   Opening    its first bytes, read but not consumed
 //!   decide  ├─ not an LLM host   → splice: relayed untouched, bytes counted, recorded
 //!           ├─ refused           → closed, recorded
+//!           ├─ CONNECT           → follow: what goes through the other proxy's tunnel is looked at in turn
 //!           └─ an LLM host       → terminate: a leaf for that name, ALPN as upstream speaks it
 //! serve     Exchange   one request and its reply; HTTP/1.1 and HTTP/2 look the same from here on
 //! exchange  Request    route → judge → reserve → send → judge the reply as it streams → settle → record
 //! ```
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Instant};
 
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    time::timeout,
-};
-use tokio_rustls::TlsAcceptor;
+use tokio::net::TcpStream;
 
 use super::{
-    arrival,
-    decide::{self, Decision},
+    arrival::{self, Opening},
+    coverage::Fate,
+    decide::{self, Asked, Decision, Inside, Policy},
     flow::Flow,
-    serve,
+    follow,
+    prefixed::Prefixed,
+    reach,
     services::Services,
-    site::Site,
-    splice,
+    splice, terminate,
 };
 use crate::{
     audit::Verdict,
-    capture::Door,
+    capture::{Door, Namespace},
+    config::Untrusting,
     identity::Principal,
     provider::Host,
-    tls::{hello::Hello, verify::Offer},
-    upstream::{Alpn, Target},
+    upstream::Tunnel,
 };
 
 /// A connection as it reached us.
-pub struct Accepted<S> {
-    /// Its bytes.
-    pub stream: S,
+pub struct Accepted {
+    /// Its bytes, with those already read in front.
+    pub stream: Prefixed<TcpStream>,
     /// What is known about it.
     pub origin: Origin,
 }
@@ -53,6 +52,8 @@ pub struct Origin {
     pub door: Door,
     /// Where it wanted to go.
     pub destination: Destination,
+    /// The network namespace it was opened in, from which upstream is connected; `None` is the gateway's own.
+    pub namespace: Option<Arc<Namespace>>,
 }
 
 /// Where a connection wanted to go.
@@ -64,106 +65,134 @@ pub struct Destination {
     pub address: Option<SocketAddr>,
     /// TCP port.
     pub port: u16,
+    /// The tunnel the app itself goes through.
+    pub tunnel: Option<Arc<Tunnel>>,
 }
 
+/// A client's connection, with the bytes already read in front.
+pub(super) type Client = Prefixed<TcpStream>;
+
 /// Carries one connection from its first byte to its end.
-pub async fn carry<S>(services: Arc<Services>, accepted: Accepted<S>)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
+pub async fn carry(services: Arc<Services>, accepted: Accepted) {
     let Accepted { stream, origin } = accepted;
+    look(services, origin, stream, None).await;
+}
+
+/// Looks at a connection and sends it on its way; `server` is a connection to its destination that is open already.
+pub(super) async fn look(services: Arc<Services>, origin: Origin, stream: Client, server: Option<TcpStream>) {
     // A client that leaves before it said anything asked for nothing.
-    let Ok((opening, mut stream)) = arrival::look(stream, services.config.limits.handshake).await else {
-        return;
-    };
+    let Ok((opening, stream)) = arrival::look(stream, services.config.limits.handshake).await else { return };
+    if !matches!(opening, Opening::Silent) {
+        return go(services, origin, opening, stream, server).await;
+    }
+    match reach::who_speaks_first(&services, &origin, stream, server).await {
+        Ok(Some(spoke)) => go(services, origin, spoke.opening, spoke.client, Some(spoke.server)).await,
+        Ok(None) => {}
+        Err(error) => {
+            services.row(&origin, None, Fate::Failed).connection();
+            Flow::connection(&services, &origin, None).end(Verdict::Failed, Some(&error.to_string()));
+        }
+    }
+}
+
+async fn go(
+    services: Arc<Services>,
+    origin: Origin,
+    opening: Opening,
+    stream: Client,
+    server: Option<TcpStream>,
+) {
     let destination = &origin.destination;
-    let known = destination.address.is_some_and(|address| services.is_known(address.ip()));
-    match decide::decide(&services.catalog, services.config.mode, destination, opening, known) {
-        Decision::Inspect { name, host, hello } => {
-            terminate(services, origin, name, host, hello, stream).await;
+    let asked = Asked {
+        destination,
+        known: destination.address.is_some_and(|address| services.is_known(address.ip())),
+        engine: services.engine_at(destination.address),
+    };
+    let is_engine = asked.engine.is_some();
+    let policy = Policy::of(&services.config, &services.catalog);
+    match decide::decide(&policy, &asked, opening) {
+        Decision::Inspect { name, host, inside } => match distrust(&services, &origin, &name, &inside) {
+            Some(why) => relay(&services, &origin, Some(name), Some(&why), stream, server).await,
+            None => {
+                let inspected = Inspected { name, host, is_engine };
+                terminate::terminate(services, origin, inspected, inside, stream).await;
+            }
+        },
+        Decision::Follow { host, port, head } => {
+            follow::follow(services, origin, follow::Wanted { host, port, head }, stream).await;
         }
         Decision::Refuse { name, reason } => {
             services.counters.connections_refused.one();
+            services.row(&origin, name.as_deref(), Fate::Refused).connection();
             Flow::connection(&services, &origin, name).end(Verdict::Refused, Some(reason));
         }
         Decision::Relay { name, uninspected } => {
-            services.counters.connections_relayed.one();
-            let mut flow = Flow::connection(&services, &origin, name);
-            match relay(&services, &origin.destination, &mut stream).await {
-                Ok(passed) => {
-                    services.counters.bytes_relayed.add(passed.up + passed.down);
-                    flow.bytes(passed.up, passed.down);
-                    flow.end(Verdict::Relayed, uninspected);
-                }
-                Err(error) => flow.end(Verdict::Failed, Some(&error.to_string())),
-            }
+            relay(&services, &origin, name, uninspected, stream, server).await;
         }
     }
 }
 
-async fn relay<S>(services: &Services, to: &Destination, stream: &mut S) -> std::io::Result<splice::Passed>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    let address = match (to.address, &to.name) {
-        (Some(address), _) => address,
-        (None, Some(name)) => tokio::net::lookup_host((name.as_str(), to.port))
-            .await?
-            .next()
-            .ok_or_else(|| std::io::Error::other(format!("{name} has no address")))?,
-        (None, None) => return Err(std::io::Error::other("the connection names no destination")),
-    };
-    splice::relay(stream, address, services.steer.as_deref(), services.config.limits.upstream_connect).await
+/// Why a connection that could be inspected is relayed: its program refused our certificate a moment ago, and policy
+/// lets such programs pass.
+fn distrust(services: &Services, origin: &Origin, name: &str, inside: &Inside) -> Option<String> {
+    let refusing = services.config.untrusted == Untrusting::Relay
+        && matches!(inside, Inside::Tls(_))
+        && services.untrusted.is_refusing(&origin.principal, name, Instant::now());
+    refusing.then(|| {
+        let advice = origin.advice();
+        format!("the program refused our certificate a moment ago and is relayed uninspected for ten minutes: {advice}")
+    })
 }
 
-/// Ends the client's TLS with a leaf for `name` and serves what is inside.
-async fn terminate<S>(
-    services: Arc<Services>,
-    origin: Origin,
-    name: String,
-    host: Arc<Host>,
-    hello: Hello,
-    stream: S,
-) where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let Destination { address, port, .. } = origin.destination;
-    let target = Target { host: Arc::from(name.as_str()), port, address, tls: true };
-    services.learn(address, &host);
-    let offer = Offer::mirror(&hello);
-    let alpn = services.spoken(&target, offer).await;
-    let named = (offer != Offer::Nothing).then(|| alpn.id());
-    let broken = |reason: &str| {
-        Flow::connection(&services, &origin, Some(name.clone())).end(Verdict::Failed, Some(reason))
+async fn relay(
+    services: &Arc<Services>,
+    origin: &Origin,
+    name: Option<String>,
+    uninspected: Option<&str>,
+    stream: Client,
+    server: Option<TcpStream>,
+) {
+    services.counters.connections_relayed.one();
+    let row = services.row(origin, name.as_deref(), Fate::Relayed);
+    row.connection();
+    let mut flow = Flow::connection(services, origin, name);
+    let server = match server {
+        Some(server) => Ok(server),
+        None => reach::reach(services, origin).await,
     };
-    let config = match services.leaves.server_config(&name, named) {
-        Ok(config) => config,
-        Err(error) => return broken(&error.to_string()),
+    let passed = match server {
+        Ok(server) => splice::relay(stream, server).await,
+        Err(error) => Err(error),
     };
-    match timeout(services.config.limits.handshake, TlsAcceptor::from(config).accept(stream)).await {
-        Ok(Ok(stream)) => {
-            services.counters.connections_inspected.one();
-            let offer = if offer == Offer::Nothing { offer } else { single(alpn) };
-            let site =
-                Site { services: Arc::clone(&services), origin, target, host, alpn, offer, base: None };
-            if let Err(error) = serve::serve(stream, alpn, Arc::new(site)).await {
-                tracing::debug!(host = name, %error, "the client's connection ended badly");
-            }
+    match passed {
+        Ok(passed) => {
+            services.counters.bytes_relayed.add(passed.up + passed.down);
+            row.bytes(passed.up, passed.down);
+            flow.bytes(passed.up, passed.down);
+            flow.end(Verdict::Relayed, uninspected);
         }
-        Ok(Err(error)) => {
-            services.counters.handshake_failures.one();
-            broken(&format!(
-                "the client broke off our TLS handshake ({error}): it may not trust the gateway's CA"
-            ));
-        }
-        Err(_) => broken("the client did not finish its TLS handshake in time"),
+        Err(error) => flow.end(Verdict::Failed, Some(&error.to_string())),
     }
 }
 
-/// The offer that asks upstream for exactly the protocol the client speaks with us.
-fn single(alpn: Alpn) -> Offer {
-    match alpn {
-        Alpn::Http1 => Offer::Http1,
-        Alpn::Http2 => Offer::Http2,
+/// A connection that is to be inspected.
+pub(super) struct Inspected {
+    /// The name the app asked for.
+    pub name: String,
+    /// What the catalog knows about it.
+    pub host: Arc<Host>,
+    /// It is a local engine, known by its address whatever it is called.
+    pub is_engine: bool,
+}
+
+impl Origin {
+    /// What the operator can do about a program that does not trust our CA.
+    pub(super) fn advice(&self) -> String {
+        match self.door {
+            Door::Transparent => {
+                format!("`gateway doctor --cgroup {}` says what it needs to trust our CA", self.principal.app)
+            }
+            Door::Reverse | Door::Forward => "`gateway doctor` says what it needs to trust our CA".to_owned(),
+        }
     }
 }

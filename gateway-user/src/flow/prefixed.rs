@@ -20,6 +20,16 @@ impl<S> Prefixed<S> {
     pub fn new(head: Bytes, stream: S) -> Self {
         Prefixed { head, stream }
     }
+
+    /// Takes the first `count` bytes of what is still to be replayed, or all of it where that is less.
+    pub fn consume(&mut self, count: usize) -> Bytes {
+        self.head.split_to(count.min(self.head.len()))
+    }
+
+    /// What is still to be replayed, and the stream.
+    pub fn into_parts(self) -> (Bytes, S) {
+        (self.head, self.stream)
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Prefixed<S> {

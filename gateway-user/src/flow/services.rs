@@ -6,10 +6,16 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use super::{remembered::Remembered, running::Running};
+use super::{
+    coverage::{Coverage, Fate, Row},
+    path::Origin,
+    remembered::Remembered,
+    running::Running,
+    untrusted::Untrusted,
+};
 use crate::{
     audit::Journal,
-    capture::Steer,
+    capture::{Exempt, Steering},
     config::Config,
     identity::Digester,
     inspect::Engine,
@@ -23,9 +29,10 @@ use crate::{
 /// Most endpoints whose protocol is remembered; beyond it all are learned anew.
 const MOST_SPOKEN: usize = 4096;
 
-/// Everything a flow needs; immutable but for what counts, caches and stores.
+/// Everything a flow of one app needs; immutable but for what counts, caches and stores. Apps of one gateway share
+/// what stands in an `Arc`.
 pub struct Services {
-    /// The app this gateway is for: the name of its cgroup, or of the proxy doors.
+    /// The app these are for: the name of its cgroup, or of the proxy doors.
     pub app: Arc<str>,
     /// The effective configuration.
     pub config: Config,
@@ -34,21 +41,27 @@ pub struct Services {
     /// The compiled rules.
     pub engine: Arc<Engine>,
     /// Budgets and prices.
-    pub ledger: Ledger,
+    pub ledger: Arc<Ledger>,
     /// Where every flow is recorded.
-    pub journal: Journal,
+    pub journal: Arc<Journal>,
     /// Leaf certificates.
-    pub leaves: Leaves,
+    pub leaves: Arc<Leaves>,
     /// Upstream connections.
-    pub pool: Pool,
+    pub pool: Arc<Pool>,
     /// The kernel side, at the transparent door.
-    pub steer: Option<Arc<Steer>>,
+    pub steer: Option<Arc<Steering>>,
+    /// All steering that must leave the gateway's own sockets alone.
+    pub exempt: Exempt,
     /// Everything counted.
     pub counters: Arc<Counters>,
     /// The flows that run.
     pub running: Running,
     /// Cut requests, for the clients that repeat them.
     pub remembered: Remembered,
+    /// Which connections were inspected, and which were not.
+    pub coverage: Arc<Coverage>,
+    /// Who refused our certificate.
+    pub untrusted: Arc<Untrusted>,
     /// Digests credentials.
     pub digester: Digester,
     /// Which protocol an endpoint chose, by what it was offered.
@@ -59,6 +72,19 @@ impl Services {
     /// Whether the kernel saw `address` answered for a known LLM name.
     pub fn is_known(&self, address: IpAddr) -> bool {
         self.steer.as_ref().is_some_and(|steer| steer.host_of(address).is_some())
+    }
+
+    /// The local engine that listens at `address`, if one is known there.
+    pub fn engine_at(&self, _address: Option<SocketAddr>) -> Option<Arc<Host>> {
+        None
+    }
+
+    /// Where connections of `origin` that came to `fate` are counted: by the host they named, else by address.
+    pub fn row(&self, origin: &Origin, name: Option<&str>, fate: Fate) -> Arc<Row> {
+        let destination = &origin.destination;
+        let address = || destination.address.map(|address| address.to_string());
+        let host = name.map(str::to_owned).or_else(|| destination.name.clone()).or_else(address);
+        self.coverage.row(&origin.principal.app, &origin.principal.comm, &host.unwrap_or_default(), fate)
     }
 
     /// Teaches the kernel that `address` serves a known host, where no DNS answer showed it (cached before the gateway

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use http::{Request, Uri, header, uri::PathAndQuery};
 
-use super::{path::Origin, services::Services};
+use super::{coverage::Row, path::Origin, plain::host_of, services::Services};
 use crate::{
+    config::Plain,
     provider::Host,
     tls::verify::Offer,
     upstream::{Alpn, Target},
@@ -27,6 +28,12 @@ pub struct Site {
     pub offer: Offer,
     /// At the reverse door: the configured upstream, which replaces the client's own authority and prefixes its path.
     pub base: Option<Base>,
+    /// The destination is a local engine, known by its address whatever it is called.
+    pub is_engine: bool,
+    /// The destination is on this machine.
+    pub local: bool,
+    /// Where coverage counts the bodies of the reverse door; the other doors count whole connections.
+    pub row: Option<Arc<Row>>,
 }
 
 /// The upstream of the reverse door.
@@ -41,15 +48,21 @@ pub struct Base {
 impl Site {
     /// Whether a request names another host than the connection was opened and verified for (RFC 9110 §7.4).
     pub fn is_misdirected<B>(&self, request: &Request<B>) -> bool {
-        if self.base.is_some() {
+        if self.base.is_some() || self.is_engine {
             return false;
         }
-        let authority = match request.uri().authority() {
-            Some(authority) => Some(authority.as_str()),
-            None => request.headers().get(header::HOST).and_then(|host| host.to_str().ok()),
-        };
-        let named = authority.map(|authority| authority.rsplit_once(':').map_or(authority, |(host, _)| host));
-        !named.is_some_and(|named| named.eq_ignore_ascii_case(&self.target.host))
+        let wanted = |authority: &str| host_of(authority) == *self.target.host;
+        // All that name a host must name this one: which of them upstream goes by is not ours to guess.
+        let authority = request.uri().authority().map(|authority| wanted(authority.as_str()));
+        let mut hosts = request.headers().get_all(header::HOST).iter();
+        let named = authority.is_some() || request.headers().contains_key(header::HOST);
+        !named || authority == Some(false) || !hosts.all(|host| host.to_str().is_ok_and(wanted))
+    }
+
+    /// Whether a request would cross a network in clear that policy does not let cross.
+    pub fn is_exposed(&self) -> bool {
+        let clear = !self.target.tls && self.base.is_none() && !self.local;
+        clear && self.services.config.plain == Plain::Refuse
     }
 
     /// Points a request of the reverse door at the configured upstream.

@@ -1,22 +1,30 @@
-//! Relays a connection that is not ours to read: bytes are copied and counted, nothing else.
+//! Relays a connection that is not ours to read: bytes are moved and counted, nothing else.
+
+mod kernel;
 
 use std::{
     io,
-    net::SocketAddr,
+    os::fd::AsFd,
     pin::Pin,
+    sync::atomic::AtomicU64,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
+use nix::sys::socket::{setsockopt, sockopt};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional_with_sizes},
-    time::timeout,
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, copy_bidirectional_with_sizes},
+    net::TcpStream,
 };
 
-use crate::capture::{Steer, socket};
+use super::prefixed::Prefixed;
 
 /// Copy buffer per direction, in bytes.
 const BUFFER: usize = 16 * 1024;
+
+/// Seconds without a byte after which a relayed connection's server is asked whether it is still there, and between
+/// further questions. What keep-alive the app itself asked for ends at our listener, and a relayed connection has no
+/// limit on its silence, as it had none without us.
+const KEEP_ALIVE_SECONDS: u32 = 60;
 
 /// Bytes that passed, client to server and back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,23 +35,37 @@ pub struct Passed {
     pub down: u64,
 }
 
-/// Connects to `address` within `limit` and copies until both sides have ended. A reset by either side is an end like
-/// any other: what passed until then is returned.
+/// Lets the kernel move bytes between a client and its server until both sides have ended. A reset by either side is
+/// passed on to the other, and what passed until then is returned.
 ///
 /// # Errors
-/// When the address cannot be connected.
-pub async fn relay<S: AsyncRead + AsyncWrite + Unpin>(
-    client: &mut S,
-    address: SocketAddr,
-    steer: Option<&Steer>,
-    limit: Duration,
-) -> io::Result<Passed> {
-    let server =
-        timeout(limit, socket::connect(address, steer)).await.map_err(|_| io::ErrorKind::TimedOut)??;
-    Ok(copy(client, server).await)
+/// When the server's socket takes no options.
+pub async fn relay(client: Prefixed<TcpStream>, mut server: TcpStream) -> io::Result<Passed> {
+    keep_alive(&server)?;
+    let (head, client) = client.into_parts();
+    let (up, down) = (AtomicU64::new(0), AtomicU64::new(0));
+    let both = async {
+        server.write_all(&head).await?;
+        up.store(head.len() as u64, std::sync::atomic::Ordering::Relaxed);
+        tokio::try_join!(kernel::forward(&client, &server, &up), kernel::forward(&server, &client, &down))
+    };
+    if both.await.is_err() {
+        // The other side must not take the broken answer for a whole one: closing now resets it.
+        for stream in [&client, &server] {
+            let _ = setsockopt(&stream.as_fd(), sockopt::Linger, &libc::linger { l_onoff: 1, l_linger: 0 });
+        }
+    }
+    Ok(Passed { up: up.into_inner(), down: down.into_inner() })
 }
 
-/// Copies both ways until both sides have ended.
+fn keep_alive(server: &TcpStream) -> io::Result<()> {
+    setsockopt(&server.as_fd(), sockopt::KeepAlive, &true)?;
+    setsockopt(&server.as_fd(), sockopt::TcpKeepIdle, &KEEP_ALIVE_SECONDS)?;
+    setsockopt(&server.as_fd(), sockopt::TcpKeepInterval, &KEEP_ALIVE_SECONDS)?;
+    Ok(())
+}
+
+/// Copies both ways between streams the kernel cannot join, until both sides have ended.
 pub async fn copy<C, S>(client: &mut C, server: S) -> Passed
 where
     C: AsyncRead + AsyncWrite + Unpin,
@@ -95,34 +117,4 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
 }
 
 #[cfg(test)]
-mod tests {
-    use tokio::{
-        io::{AsyncReadExt, AsyncWriteExt, duplex},
-        net::TcpListener,
-    };
-
-    use super::*;
-
-    #[tokio::test]
-    async fn bytes_pass_both_ways_and_are_counted() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let server = tokio::spawn(async move {
-            let (mut socket, _) = listener.accept().await.unwrap();
-            let mut got = Vec::new();
-            socket.read_to_end(&mut got).await.unwrap();
-            socket.write_all(b"goodbye").await.unwrap();
-            got
-        });
-        let (mut app, mut ours) = duplex(64);
-        let relay =
-            tokio::spawn(async move { relay(&mut ours, address, None, Duration::from_secs(5)).await });
-        app.write_all(b"hello").await.unwrap();
-        app.shutdown().await.unwrap();
-        let mut back = Vec::new();
-        app.read_to_end(&mut back).await.unwrap();
-        assert_eq!(server.await.unwrap(), b"hello");
-        assert_eq!(back, b"goodbye");
-        assert_eq!(relay.await.unwrap().unwrap(), Passed { up: 5, down: 7 });
-    }
-}
+mod tests;

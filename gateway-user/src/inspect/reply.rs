@@ -20,8 +20,10 @@ use raw::Raw;
 /// How a stream is treated.
 #[derive(Clone, Copy, Debug)]
 pub struct ReplyOptions {
-    /// The body is a stream of server-sent events; otherwise it is judged as one running text of raw bytes.
+    /// The body is a stream of events; otherwise it is judged as one running text of raw bytes.
     pub event_stream: bool,
+    /// Its events are the items of one JSON array; otherwise they are server-sent events.
+    pub array: bool,
     /// Take out the chunk that carries nothing but usage: the gateway asked for it, the client did not.
     pub strip_usage: bool,
     /// Whether the client expects usage in the stream, also in one that is cut.
@@ -40,6 +42,7 @@ impl Default for ReplyOptions {
     fn default() -> ReplyOptions {
         ReplyOptions {
             event_stream: true,
+            array: false,
             strip_usage: false,
             with_usage: true,
             cut: CutStyle::Text,

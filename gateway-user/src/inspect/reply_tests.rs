@@ -10,8 +10,15 @@ use serde_json::Value;
 use super::*;
 use crate::inspect::{Action, RuleSet, redact};
 use crate::wire::dialects::anthropic::Anthropic;
+use crate::wire::dialects::gemini::Gemini;
 use crate::wire::dialects::opaque::Opaque;
 use crate::wire::dialects::openai_chat::OpenAiChat;
+use crate::wire::dialects::openai_responses::OpenAiResponses;
+
+#[path = "reply_tests/gemini.rs"]
+mod gemini;
+#[path = "reply_tests/responses.rs"]
+mod responses;
 
 const KEY: &str = "AKIAQYLPMN5HHHFPZAM2";
 
@@ -143,6 +150,8 @@ fn texts(stream: &[u8]) -> BTreeMap<String, String> {
         if value["type"] == "content_block_delta" {
             collect(&value["delta"], &format!("block {}", value["index"]), &mut texts);
         }
+        responses::collect(&value, &mut texts);
+        gemini::collect(&value, &mut texts);
     }
     texts
 }
@@ -396,6 +405,14 @@ fn a_cut_ends_what_was_really_sent() {
     assert!(out[0].bytes.ends_with(b"data: [DONE]\n\n"));
 }
 
+/// The corpus's folders, and the dialects they are in.
+const FAMILIES: [(&str, &dyn Dialect); 4] = [
+    ("openai_chat", &OpenAiChat),
+    ("openai_responses", &OpenAiResponses),
+    ("anthropic_messages", &Anthropic),
+    ("gemini", &Gemini),
+];
+
 /// The folders of the corpus with this family, where there is a corpus.
 fn corpus(set: &str, family: &str) -> Vec<PathBuf> {
     let Ok(root) = std::env::var("GATEWAY_CORPUS") else { return Vec::new() };
@@ -422,9 +439,7 @@ fn pieces(stream: &[u8], seed: usize) -> Vec<&[u8]> {
 
 #[test]
 fn recorded_streams_pass_byte_for_byte() {
-    let families: [(&str, &'static dyn Dialect); 3] =
-        [("openai_chat", &OpenAiChat), ("anthropic_messages", &Anthropic), ("openai_responses", &Opaque)];
-    for (family, dialect) in families {
+    for (family, dialect) in FAMILIES {
         for case in corpus("traffic", family) {
             let stream = std::fs::read(case.join("response.sse")).expect("readable");
             for seed in 0..3 {
@@ -462,17 +477,23 @@ fn compare_usage(case: &std::path::Path, dialect: &dyn Dialect, outcome: &Outcom
             case.display()
         );
     }
+    if let (Some(prompt), Some(said)) = (number("promptTokenCount"), number("candidatesTokenCount")) {
+        let expected = (
+            prompt + number("toolUsePromptTokenCount").unwrap_or(0),
+            said + number("thoughtsTokenCount").unwrap_or(0),
+        );
+        assert_eq!((usage.input + usage.cached_input, usage.output), expected, "{}", case.display());
+    }
     if let (Some(input), Some(output)) = (number("input_tokens"), number("output_tokens")) {
-        assert_eq!((usage.input, usage.output), (input, output), "{}", case.display());
+        let cached = if dialect.name() == "anthropic" { 0 } else { usage.cached_input + usage.cache_write };
+        assert_eq!((usage.input + cached, usage.output), (input, output), "{}", case.display());
     }
 }
 
 #[test]
 fn planted_values_never_leave() {
-    let families: [(&str, &'static dyn Dialect); 2] =
-        [("openai_chat", &OpenAiChat), ("anthropic_messages", &Anthropic)];
     let (mut planted, mut masked) = (0, 0);
-    for (family, dialect) in families {
+    for (family, dialect) in FAMILIES {
         for case in corpus("traffic_spliced", family) {
             let stream = std::fs::read(case.join("response.sse")).expect("readable");
             let whole = run(&ENGINE, dialect, ReplyOptions::default(), &[&stream]);

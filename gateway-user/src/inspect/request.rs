@@ -129,7 +129,7 @@ pub fn judge_reply(engine: &Engine, dialect: &dyn Dialect, body: &[u8]) -> Judge
 fn usage_of(dialect: &dyn Dialect, facts: &Facts) -> Option<Usage> {
     let mut usage = Usage::default();
     dialect.count(&facts.tokens, &mut usage);
-    facts.tokens.output.is_some().then_some(usage)
+    (facts.tokens.input.is_some() || facts.tokens.output.is_some()).then_some(usage)
 }
 
 fn text_of(body: &[u8], span: Option<Span>) -> Option<String> {

@@ -1,4 +1,4 @@
-//! What the simulated provider reads out of a request body, the same for both dialects.
+//! What the simulated provider reads out of a request body, the same for all dialects.
 
 use serde_json::Value;
 
@@ -25,13 +25,16 @@ pub(super) struct Ask {
 }
 
 impl Ask {
-    /// Reads a body; `header` is the value of `x-simulate`, which wins over a script line. Errors say what is wrong.
-    pub(super) fn read(body: &[u8], header: Option<&str>) -> Result<Ask, String> {
+    /// Reads a body posted to `path`; `header` is the value of `x-simulate`, which wins over a script line. Errors say
+    /// what is wrong.
+    pub(super) fn read(path: &str, body: &[u8], header: Option<&str>) -> Result<Ask, String> {
         let root: Value =
             serde_json::from_slice(body).map_err(|error| format!("the body is not JSON: {error}"))?;
-        let model = root["model"].as_str().ok_or("model is missing")?.to_owned();
-        let messages = root["messages"].as_array().map_or(&[][..], Vec::as_slice);
-        let message = match root["prompt"].as_str() {
+        let named = root["model"].as_str().or_else(|| model_of(path));
+        let model = named.ok_or("model is missing")?.to_owned();
+        let lists = ["messages", "input", "contents"].into_iter();
+        let messages = lists.filter_map(|list| root[list].as_array()).next().map_or(&[][..], Vec::as_slice);
+        let message = match root["prompt"].as_str().or(root["input"].as_str()) {
             Some(prompt) => prompt.to_owned(),
             None => messages.iter().rev().find_map(user_text).unwrap_or_default(),
         };
@@ -40,15 +43,13 @@ impl Ask {
             None => Script::find(&message)?,
         };
         let prompt: Vec<&str> = message.lines().filter(|line| !line.trim().starts_with("#sim")).collect();
-        let tool = &root["tools"][0];
-        let tool = tool["function"]["name"].as_str().or(tool["name"].as_str());
         Ok(Ask {
             model,
-            stream: root["stream"].as_bool().unwrap_or(false),
+            stream: root["stream"].as_bool().unwrap_or(false) || path.ends_with(":streamGenerateContent"),
             include_usage: root["stream_options"]["include_usage"].as_bool().unwrap_or(false),
             prompt: prompt.join("\n"),
             script,
-            tool: tool.map(str::to_owned),
+            tool: root["tools"].as_array().and_then(|tools| tools.iter().find_map(tool_name)),
             tool_result: messages.last().and_then(tool_result),
             input: (body.len() as u64).div_ceil(4),
         })
@@ -82,9 +83,22 @@ fn chunks(text: &str, size: usize) -> Vec<String> {
     letters.chunks(size).map(|part| part.iter().collect()).collect()
 }
 
+/// The model in a path like `/v1/models/NAME:generateContent`.
+fn model_of(path: &str) -> Option<&str> {
+    path.rsplit('/').next()?.split_once(':').map(|(model, _)| model)
+}
+
+/// The name of an offered tool, or of the first function in a group of them.
+fn tool_name(tool: &Value) -> Option<String> {
+    let name = tool["function"]["name"].as_str().or(tool["name"].as_str());
+    name.or(tool["functionDeclarations"][0]["name"].as_str()).map(str::to_owned)
+}
+
 /// The text of a user message; `None` for other roles and for messages of tool results only.
 fn user_text(message: &Value) -> Option<String> {
-    (message["role"] == "user").then(|| text_of(&message["content"])).filter(|text| !text.is_empty())
+    let (content, parts) = (text_of(&message["content"]), text_of(&message["parts"]));
+    let text = if content.is_empty() { parts } else { content };
+    (message["role"] == "user" && !text.is_empty()).then_some(text)
 }
 
 fn text_of(content: &Value) -> String {
@@ -100,6 +114,13 @@ fn text_of(content: &Value) -> String {
 fn tool_result(message: &Value) -> Option<String> {
     if message["role"] == "tool" {
         return Some(text_of(&message["content"]));
+    }
+    if message["type"] == "function_call_output" {
+        return Some(text_of(&message["output"]));
+    }
+    if let Some(parts) = message["parts"].as_array() {
+        let answered = parts.iter().map(|part| &part["functionResponse"]["response"]);
+        return answered.into_iter().find(|response| !response.is_null()).map(Value::to_string);
     }
     let parts = message["content"].as_array()?;
     let result = parts.iter().find(|part| part["type"] == "tool_result")?;

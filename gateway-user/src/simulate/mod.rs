@@ -1,4 +1,4 @@
-//! The simulated provider: an OpenAI and Anthropic stand-in for the demo and for every test, with its own root.
+//! The simulated provider: an OpenAI, Anthropic and Gemini stand-in for the demo and for every test, with its own root.
 //!
 //! It speaks HTTP/1.1 and HTTP/2, in plain text and over TLS, needs no key and no network, and answers as the
 //! request asks it to (see [`Script`]). It keeps what it received and sent, so that "this never left the machine"
@@ -6,9 +6,12 @@
 
 mod anthropic;
 mod ask;
+mod dialect;
+mod gemini;
 mod log;
 mod openai;
 mod playback;
+mod responses;
 mod root;
 mod script;
 mod serve;

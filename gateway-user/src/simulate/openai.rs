@@ -80,6 +80,18 @@ pub(super) fn models() -> String {
     format!(r#"{{"object":"list","data":[{},{}]}}"#, model("gpt-4o-mini"), model("gpt-4o"))
 }
 
+/// An embedding.
+pub(super) fn embedding(ask: &Ask) -> String {
+    format!(
+        concat!(
+            r#"{{"object":"list","data":[{{"object":"embedding","index":0,"embedding":[0.25,-0.5,0.125]}}],"#,
+            r#""model":{},"usage":{{"prompt_tokens":{tokens},"total_tokens":{tokens}}}}}"#
+        ),
+        quoted(&ask.model),
+        tokens = ask.input
+    )
+}
+
 fn chunk(ask: &Ask, delta: &str, finish: &str) -> String {
     let usage = if ask.include_usage { r#","usage":null"# } else { "" };
     format!(

@@ -12,12 +12,31 @@ use hyper::body::{Body, Frame, Incoming};
 use tokio::sync::mpsc;
 
 use super::ask::Ask;
+use super::dialect::{Dialect, Said};
 use super::log::Outcome;
 use super::server::Shared;
-use super::{anthropic, openai};
 
 /// Largest request body that is read: 64 MiB.
 const MOST_BODY: usize = 64 << 20;
+
+/// Ends of paths whose requests are answered with text.
+const ANSWERED: &[&str] = &[
+    "/chat/completions",
+    "/completions",
+    "/responses",
+    "/messages",
+    ":generateContent",
+    ":streamGenerateContent",
+];
+
+/// Ends of paths that ask for the number of tokens.
+const COUNTED: &[&str] = &["/messages/count_tokens", "/responses/input_tokens", ":countTokens"];
+
+/// Ends of paths that ask for embeddings.
+const EMBEDDED: &[&str] = &["/embeddings", ":embedContent"];
+
+/// Starts of paths to which programs report about themselves.
+const TELEMETRY: &[&str] = &["/api/event_logging/", "/otlp/", "/log"];
 
 /// A part of a streamed answer.
 pub(super) enum Part<'a> {
@@ -34,13 +53,6 @@ pub(super) enum Part<'a> {
 /// The body of an answer.
 pub(super) type Reply = Either<Full<Bytes>, Events>;
 
-/// Which shapes to answer in.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Dialect {
-    OpenAi,
-    Anthropic,
-}
-
 /// Answers one request.
 pub(super) async fn answer(
     request: Request<Incoming>,
@@ -50,22 +62,28 @@ pub(super) async fn answer(
     let (parts, body) = request.into_parts();
     let body = Limited::new(body, MOST_BODY).collect().await.map_err(io::Error::other)?.to_bytes();
     let number = shared.log.add(connection, &parts, &body);
-    let exchange = Exchange { shared, number, dialect: dialect(&parts) };
+    let exchange = Exchange { shared, number, dialect: Dialect::of(&parts) };
     let path = parts.uri.path();
     if parts.method == Method::GET && path.ends_with("/models") {
-        let list = if exchange.dialect == Dialect::OpenAi { openai::models() } else { anthropic::models() };
-        return Ok(exchange.whole(200, list));
+        return Ok(exchange.whole(200, exchange.dialect.models()));
     }
-    let known = ["/chat/completions", "/completions", "/messages", "/messages/count_tokens"];
-    if parts.method != Method::POST || !known.iter().any(|end| path.ends_with(end)) {
+    if parts.method == Method::POST && TELEMETRY.iter().any(|known| path.starts_with(known)) {
+        return Ok(exchange.whole(200, "{}".to_owned()));
+    }
+    let ends = |ends: &[&str]| ends.iter().any(|end| path.ends_with(end));
+    if parts.method != Method::POST || !(ends(ANSWERED) || ends(COUNTED) || ends(EMBEDDED)) {
         return Ok(exchange.error(404, &format!("the simulated provider has no {} {path}", parts.method)));
     }
-    let ask = match Ask::read(&body, parts.headers.get("x-simulate").and_then(|value| value.to_str().ok())) {
+    let script = parts.headers.get("x-simulate").and_then(|value| value.to_str().ok());
+    let ask = match Ask::read(path, &body, script) {
         Ok(ask) => ask,
         Err(what) => return Ok(exchange.error(400, &what)),
     };
-    if path.ends_with("/count_tokens") {
-        return Ok(exchange.whole(200, format!(r#"{{"input_tokens":{}}}"#, ask.input)));
+    if ends(COUNTED) {
+        return Ok(exchange.whole(200, exchange.dialect.token_count(&ask)));
+    }
+    if ends(EMBEDDED) {
+        return Ok(exchange.whole(200, exchange.dialect.embedding(&ask)));
     }
     if !ask.script.first.is_zero() {
         tokio::time::sleep(ask.script.first).await;
@@ -74,11 +92,6 @@ pub(super) async fn answer(
         return Ok(exchange.error(status, "the script asked for this error"));
     }
     Ok(if ask.stream { exchange.stream(ask) } else { exchange.answer(&ask) })
-}
-
-fn dialect(parts: &http::request::Parts) -> Dialect {
-    let anthropic = parts.uri.path().contains("/messages") || parts.headers.contains_key("anthropic-version");
-    if anthropic { Dialect::Anthropic } else { Dialect::OpenAi }
 }
 
 /// One request being answered.
@@ -97,23 +110,11 @@ impl Exchange {
         pieces.iter().for_each(|piece| self.shared.log.tell(self.number, Some(piece)));
         self.shared.log.tell(self.number, None);
         let text = pieces.concat();
-        self.whole(
-            200,
-            match self.dialect {
-                Dialect::OpenAi => openai::whole(ask, &text, output),
-                Dialect::Anthropic => anthropic::whole(ask, &text, output),
-            },
-        )
+        self.whole(200, self.dialect.whole(ask, &text, output))
     }
 
     fn error(&self, status: u16, message: &str) -> Response<Reply> {
-        self.whole(
-            status,
-            match self.dialect {
-                Dialect::OpenAi => openai::error(status, message),
-                Dialect::Anthropic => anthropic::error(status, message),
-            },
-        )
+        self.whole(status, self.dialect.error(status, message))
     }
 
     fn whole(&self, status: u16, text: String) -> Response<Reply> {
@@ -130,7 +131,7 @@ impl Exchange {
     fn stream(self, ask: Ask) -> Response<Reply> {
         self.shared.log.update(self.number, |entry| entry.status = 200);
         let (send, events) = mpsc::channel(1);
-        let mut response = self.head("text/event-stream; charset=utf-8");
+        let mut response = self.head(self.dialect.stream_type());
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         if ask.script.trailers {
             response.headers_mut().insert(header::TRAILER, HeaderValue::from_static("x-sim-deltas"));
@@ -147,7 +148,8 @@ impl Exchange {
     /// Writes the parts of a streamed answer one by one, each only when the transport took the one before.
     async fn write(&self, ask: &Ask, send: &Sender) -> Outcome {
         let call = ask.calls_tool();
-        if !self.put(ask, send, if call { Part::ToolOpening } else { Part::Opening }).await {
+        let mut said = Said::default();
+        if !self.put(ask, send, &mut said, if call { Part::ToolOpening } else { Part::Opening }).await {
             return Outcome::Cancelled;
         }
         let pieces = ask.pieces();
@@ -166,11 +168,11 @@ impl Exchange {
                 }
             }
             let part = if call { Part::ToolArguments(piece) } else { Part::Text(piece) };
-            if !self.put(ask, send, part).await {
+            if !self.put(ask, send, &mut said, part).await {
                 return Outcome::Cancelled;
             }
         }
-        if !self.put(ask, send, Part::Closing { output: pieces.len() as u64 }).await {
+        if !self.put(ask, send, &mut said, Part::Closing { output: pieces.len() as u64 }).await {
             return Outcome::Cancelled;
         }
         if ask.script.trailers {
@@ -182,7 +184,7 @@ impl Exchange {
     }
 
     /// Hands one part to the transport; false when the caller is gone.
-    async fn put(&self, ask: &Ask, send: &Sender, part: Part<'_>) -> bool {
+    async fn put(&self, ask: &Ask, send: &Sender, said: &mut Said, part: Part<'_>) -> bool {
         // The place is taken first, so that a stamp is the time of writing and not that of waiting.
         let Ok(place) = send.reserve().await else { return false };
         let stamp;
@@ -196,10 +198,10 @@ impl Exchange {
         if let Part::Text(text) | Part::ToolArguments(text) = part {
             self.shared.log.tell(self.number, Some(text));
         }
-        let bytes = Bytes::from(match self.dialect {
-            Dialect::OpenAi => openai::event(ask, part),
-            Dialect::Anthropic => anthropic::event(ask, part),
-        });
+        let bytes = Bytes::from(self.dialect.event(ask, part, said));
+        if bytes.is_empty() {
+            return true;
+        }
         self.shared.log.update(self.number, |entry| entry.sent.extend_from_slice(&bytes));
         place.send(Ok(Frame::data(bytes)));
         true
@@ -209,8 +211,7 @@ impl Exchange {
     fn head(&self, kind: &'static str) -> Response<()> {
         let mut response = Response::new(());
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-        let id = if self.dialect == Dialect::OpenAi { "x-request-id" } else { "request-id" };
-        response.headers_mut().insert(id, HeaderValue::from_static("req_sim1"));
+        response.headers_mut().insert(self.dialect.id_header(), HeaderValue::from_static("req_sim1"));
         response
     }
 }

@@ -21,8 +21,21 @@ use super::root::Root;
 use super::tap::Tap;
 use super::{SimulateError, serve};
 
-/// How a provider is started. The default listens on free ports of 127.0.0.1, plays `api.openai.com` and
-/// `api.anthropic.com` with a root of its own, offers h2 and HTTP/1.1, and keeps 10,000 requests.
+/// The names a provider plays unless told otherwise.
+const NAMES: [&str; 9] = [
+    "api.openai.com",
+    "api.anthropic.com",
+    "generativelanguage.googleapis.com",
+    "us-central1-aiplatform.googleapis.com",
+    "chatgpt.com",
+    "ab.chatgpt.com",
+    "play.googleapis.com",
+    "localhost",
+    "127.0.0.1",
+];
+
+/// How a provider is started. The default listens on free ports of 127.0.0.1, plays the hosts of OpenAI, Anthropic and
+/// Google with a root of its own, offers h2 and HTTP/1.1, and keeps 10,000 requests.
 pub struct ProviderOptions {
     /// Where TLS is served; port 0 takes a free one.
     pub https: SocketAddr,
@@ -48,9 +61,7 @@ impl Default for ProviderOptions {
         ProviderOptions {
             https: free,
             http: free,
-            names: ["api.openai.com", "api.anthropic.com", "localhost", "127.0.0.1"]
-                .map(String::from)
-                .to_vec(),
+            names: NAMES.map(String::from).to_vec(),
             expired: false,
             http2: true,
             root: None,

@@ -33,7 +33,14 @@ fn chat(script: &str, stream: bool) -> String {
 /// Asks with `script` and checks that each of `expected` stands in the answer.
 async fn check(path: &str, script: &str, stream: bool, expected: &[&str]) {
     let provider = Provider::start(ProviderOptions::default()).await.unwrap();
-    let answer = post(&provider, path, &chat(script, stream)).await;
+    let body = if path.contains(":") {
+        format!(r##"{{"contents":[{{"role":"user","parts":[{{"text":"hello\n#sim {script}"}}]}}]}}"##)
+    } else if path.ends_with("/responses") {
+        chat(script, stream).replace("\"messages\"", "\"input\"")
+    } else {
+        chat(script, stream)
+    };
+    let answer = post(&provider, path, &body).await;
     for part in expected {
         assert!(answer.contains(part), "{path} {script}: {part} is missing in {answer}");
     }
@@ -57,6 +64,35 @@ async fn answers_as_scripted() {
     check(openai, "say=nonsense", false, &["400 Bad Request", "cannot use say=nonsense"]).await;
     check("/v1/nowhere", "", false, &["404 Not Found"]).await;
     check("/v1/messages/count_tokens", "", false, &[r#""input_tokens":"#]).await;
+}
+
+#[tokio::test]
+async fn answers_in_the_shapes_of_responses() {
+    let path = "/v1/responses";
+    check(path, "deltas=1", false, &[r#""status":"completed""#, r#""text":"The ""#, r#""output_tokens":1"#])
+        .await;
+    let events = [
+        "event: response.created",
+        r#""delta":"AKIA","logprobs":[],"obfuscation":"xq""#,
+        "event: response.output_text.done",
+        "event: response.output_item.done",
+        "event: response.completed",
+    ];
+    check(path, "say=key", true, &events).await;
+    check(path, "status=400", true, &["400 Bad", r#""type":"invalid_request_error""#]).await;
+}
+
+#[tokio::test]
+async fn answers_in_the_shapes_of_gemini() {
+    let of = |verb: &str| format!("/v1beta/models/gemini-2.5-flash:{verb}");
+    let last = r#""finishReason":"STOP""#;
+    check(&of("generateContent"), "deltas=1", false, &["200 OK", r#"[{"text":"The "}]"#, last]).await;
+    let events = ["text/event-stream", "data: {\"candidates\":", r#"[{"text":"AKIA"}]"#, last];
+    check(&of("streamGenerateContent?alt=sse"), "say=key", true, &events).await;
+    let items = ["application/json", "\r\n[{\"candidates\"", ",\r\n{\"candidates\"", "\"sim1\"}\n]", last];
+    check(&of("streamGenerateContent"), "deltas=2", true, &items).await;
+    check(&of("countTokens"), "", false, &[r#"{"totalTokens":"#]).await;
+    check(&of("generateContent"), "status=503", false, &["503", r#""status":"INTERNAL""#]).await;
 }
 
 #[tokio::test]

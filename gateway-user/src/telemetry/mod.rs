@@ -1,7 +1,8 @@
-//! Log set-up and the counters every other room may raise.
+//! Log set-up, the counters every other room may raise, and the page of metrics.
 
 pub mod counters;
 pub mod logging;
+pub mod metrics;
 
 pub use counters::{Counters, Snapshot};
 pub use logging::{LogError, LogFormat, init};

@@ -6,6 +6,7 @@ pub mod files;
 mod folder;
 pub mod hello;
 pub mod leaf;
+pub mod pkcs12;
 pub mod system;
 pub mod trust;
 pub mod verify;

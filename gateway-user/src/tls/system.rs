@@ -145,11 +145,20 @@ const BUNDLES: [&str; 4] = [
 /// The certificates of the system's store: what `SSL_CERT_FILE` and `SSL_CERT_DIR` name, or the distribution's
 /// bundle. Empty when there is none.
 pub fn certificates() -> Vec<CertificateDer<'static>> {
-    let named = std::env::var_os("SSL_CERT_FILE").is_some() || std::env::var_os("SSL_CERT_DIR").is_some();
+    certificates_beside(None)
+}
+
+/// The same, but what the variables name below the folder `ours` is not the system's.
+pub fn certificates_beside(ours: Option<&Path>) -> Vec<CertificateDer<'static>> {
+    let names = |variable| {
+        let value = std::env::var_os(variable).map(PathBuf::from);
+        value.is_some_and(|path| ours.is_none_or(|ours| !path.starts_with(ours)))
+    };
+    let named = names("SSL_CERT_FILE") || names("SSL_CERT_DIR");
     let bundle = BUNDLES.iter().map(Path::new).find(|path| path.is_file());
     // One file instead of the hundreds in the folder beside it, which hold the same.
     match bundle.filter(|_| !named) {
-        Some(bundle) => rustls_native_certs::load_certs_from_paths(Some(bundle), None).certs,
+        Some(bundle) => file(bundle),
         None => rustls_native_certs::load_native_certs().certs,
     }
 }

@@ -7,12 +7,18 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
+use pem::{EncodeConfig, LineEnding};
+use rustls::pki_types::CertificateDer;
 use serde::Serialize;
 
 use super::ca::Tier;
 use super::files::{self, FileError};
 use super::system::{self, StoreError, SystemStore};
-use super::{Authority, AuthorityError};
+use super::{Authority, AuthorityError, pkcs12};
+
+mod variables;
+
+pub use variables::{JAVA_STORE, Names, VARIABLES, Variable, java_option};
 
 /// What can go wrong with trust.
 #[derive(Debug, thiserror::Error)]
@@ -34,21 +40,7 @@ const AUTHORITY_FOLDER: &str = "authority";
 const TRUST_FOLDER: &str = "trust";
 const BUNDLE_FILE: &str = "bundle.pem";
 const ROOT_FILE: &str = "root.pem";
-
-/// Variables that *replace* a client's roots: they name the union of the system's roots and ours.
-///
-/// Which client reads which was tried, one at a time: OpenSSL, Go, Rust's native roots and Claude Code read the
-/// first; requests, curl, Codex, the AWS SDKs and gRPC need their own.
-const UNION_VARIABLES: [&str; 6] = [
-    "SSL_CERT_FILE",
-    "REQUESTS_CA_BUNDLE",
-    "CURL_CA_BUNDLE",
-    "CODEX_CA_CERTIFICATE",
-    "AWS_CA_BUNDLE",
-    "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
-];
-/// Variables that *add* to a client's roots: they name ours alone, which loads faster.
-const ADDING_VARIABLES: [&str; 2] = ["NODE_EXTRA_CA_CERTS", "DENO_CERT"];
+const JAVA_FILE: &str = "roots.p12";
 
 /// The authority of a state folder together with what clients need to trust it.
 pub struct Trust {
@@ -70,7 +62,7 @@ pub struct Shown {
     /// The anchor in the system's store, if the root is installed there.
     pub installed: Option<PathBuf>,
     /// The variables that make programs trust the root.
-    pub environment: Vec<(&'static str, PathBuf)>,
+    pub environment: Vec<(&'static str, String)>,
 }
 
 /// One certificate, for people.
@@ -109,11 +101,11 @@ impl Trust {
     /// As [`Authority::open`].
     pub fn open(state: &Path) -> Result<Trust, TrustError> {
         let authority = Arc::new(Authority::open(&state.join(AUTHORITY_FOLDER))?);
-        Ok(Trust { authority, state: state.to_owned() })
+        Ok(Trust { authority, state: absolute(state) })
     }
 
     fn published(state: &Path, authority: Authority) -> Result<Trust, TrustError> {
-        let trust = Trust { authority: Arc::new(authority), state: state.to_owned() };
+        let trust = Trust { authority: Arc::new(authority), state: absolute(state) };
         trust.publish()?;
         Ok(trust)
     }
@@ -137,29 +129,47 @@ impl Trust {
         files::make_folder(&self.state.join(TRUST_FOLDER), 0o755)?;
         // The app may run as another user than the gateway; what is secret has folders and files of its own.
         files::let_through(&self.state)?;
-        write_changed(&self.public(ROOT_FILE), &self.authority.root().pem)?;
-        write_changed(&self.public(BUNDLE_FILE), &self.union(caller))?;
+        let union = self.union(caller);
+        let lines = EncodeConfig::new().set_line_ending(LineEnding::LF);
+        let pem = |root: &CertificateDer<'_>| {
+            pem::encode_config(&pem::Pem::new("CERTIFICATE", root.as_ref()), lines)
+        };
+        let bundle: String = union.iter().map(pem).collect();
+        write_changed(&self.public(ROOT_FILE), self.export().as_bytes())?;
+        write_changed(&self.public(BUNDLE_FILE), bundle.as_bytes())?;
+        write_changed(&self.public(JAVA_FILE), &pkcs12::trust_store(&union))?;
         Ok(())
     }
 
-    /// The variables that make programs trust the root, and the file each names. Call [`Trust::publish`] first.
+    /// The variables that make programs trust the root, and what each is to be set to for a program that has this
+    /// process's own environment. Call [`Trust::publish`] first.
     ///
-    /// Where this process's own environment adds roots already (`NODE_EXTRA_CA_CERTS`), the union is named, which
-    /// holds those too.
+    /// Where that environment adds roots already (`NODE_EXTRA_CA_CERTS`), the union is named, which holds those too.
     pub fn environment(&self) -> Vec<(&'static str, OsString)> {
         self.environment_over(|name| std::env::var_os(name))
     }
 
-    fn environment_over(&self, caller: impl Fn(&str) -> Option<OsString>) -> Vec<(&'static str, OsString)> {
-        let union = UNION_VARIABLES.iter().map(|name| (*name, BUNDLE_FILE));
-        let file = |name| if caller(name).is_some() { BUNDLE_FILE } else { ROOT_FILE };
-        let adding = ADDING_VARIABLES.iter().map(|name| (*name, file(name)));
-        union.chain(adding).map(|(name, file)| (name, self.public(file).into_os_string())).collect()
+    /// The same for a program that has these variables, of which [`VARIABLES`] matter.
+    pub fn environment_over(
+        &self,
+        caller: impl Fn(&str) -> Option<OsString>,
+    ) -> Vec<(&'static str, OsString)> {
+        let files = variables::Files {
+            union: self.public(BUNDLE_FILE),
+            ours: self.public(ROOT_FILE),
+            java: self.public(JAVA_FILE),
+        };
+        variables::environment(&files, caller)
     }
 
     /// The union bundle's path.
     pub fn bundle(&self) -> PathBuf {
         self.public(BUNDLE_FILE)
+    }
+
+    /// The root's path: a file for programs that add to their roots.
+    pub fn root_file(&self) -> PathBuf {
+        self.public(ROOT_FILE)
     }
 
     /// The root as PEM text.
@@ -193,7 +203,11 @@ impl Trust {
             permitted: self.authority.permitted().to_vec(),
             bundle: self.bundle(),
             installed,
-            environment: self.environment().into_iter().map(|(name, value)| (name, value.into())).collect(),
+            environment: self
+                .environment()
+                .into_iter()
+                .map(|(name, value)| (name, value.to_string_lossy().into_owned()))
+                .collect(),
         }
     }
 
@@ -202,25 +216,18 @@ impl Trust {
     }
 
     /// Our root, the system's roots, and what the caller's own variables name: replacing must take nothing away.
-    fn union(&self, caller: impl Fn(&str) -> Option<OsString>) -> String {
+    fn union(&self, caller: impl Fn(&str) -> Option<OsString>) -> Vec<CertificateDer<'static>> {
         let ours = self.state.join(TRUST_FOLDER);
-        let variables = UNION_VARIABLES.iter().chain(&ADDING_VARIABLES);
         // Our own bundle, seen from inside `gateway run`, may hold a root from before a renewal.
-        let named = variables
-            .filter_map(|name| caller(name))
-            .map(PathBuf::from)
-            .filter(|path| !path.starts_with(&ours));
-        let named: HashSet<PathBuf> = named.collect();
-        let mut seen = HashSet::from([self.authority.root().der.clone()]);
-        let mut union = self.export().to_owned();
-        for certificate in
-            system::certificates().into_iter().chain(named.iter().flat_map(|path| system::file(path)))
-        {
-            if seen.insert(certificate.clone()) {
-                union.push_str(&pem::encode(&pem::Pem::new("CERTIFICATE", certificate.as_ref())));
-            }
-        }
-        union
+        let named: HashSet<PathBuf> =
+            variables::named(caller).filter(|path| !path.starts_with(&ours)).collect();
+        let mut seen = HashSet::new();
+        [self.authority.root().der.clone()]
+            .into_iter()
+            .chain(system::certificates_beside(Some(&ours)))
+            .chain(named.iter().flat_map(|path| system::file(path)))
+            .filter(|certificate| seen.insert(certificate.clone()))
+            .collect()
     }
 }
 
@@ -241,10 +248,15 @@ fn anchor_name(state: &Path) -> String {
     format!("gateway-{short}")
 }
 
-fn write_changed(path: &Path, content: &str) -> Result<(), FileError> {
+/// The path as programs need it that run in other folders.
+fn absolute(state: &Path) -> PathBuf {
+    std::path::absolute(state).unwrap_or_else(|_| state.to_owned())
+}
+
+fn write_changed(path: &Path, content: &[u8]) -> Result<(), FileError> {
     match std::fs::read(path) {
-        Ok(written) if written == content.as_bytes() => Ok(()),
-        _ => files::write_whole(path, content.as_bytes(), 0o644),
+        Ok(written) if written == content => Ok(()),
+        _ => files::write_whole(path, content, 0o644),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Opens one verified connection to a target and finds out which HTTP version it speaks.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::pki_types::ServerName;
@@ -13,7 +13,7 @@ use tokio_rustls::TlsConnector;
 
 use super::{Alpn, SendBody, Target, pool::Sender};
 use crate::{
-    capture::{Steer, socket},
+    capture::{Exempt, socket},
     tls::verify::{Offer, Upstreams},
 };
 
@@ -77,7 +77,7 @@ pub enum UpstreamError {
 /// How connections are opened; shared by all targets.
 pub(super) struct Dialer {
     pub tls: Upstreams,
-    pub steer: Option<Arc<Steer>>,
+    pub exempt: Exempt,
     pub connect: Duration,
 }
 
@@ -89,7 +89,9 @@ impl Dialer {
         let socket =
             timeout(self.connect, self.tcp(target)).await.map_err(|_| limit("accept a connection"))??;
         if !target.tls {
-            return handshake(target, socket, Alpn::Http1).await.map(|sender| (sender, Alpn::Http1));
+            // Without TLS nothing is negotiated: HTTP/2 is spoken where the app does, with prior knowledge.
+            let alpn = if offer == Offer::Http2 { Alpn::Http2 } else { Alpn::Http1 };
+            return handshake(target, socket, alpn).await.map(|sender| (sender, alpn));
         }
         let name = ServerName::try_from(target.host.to_string()).map_err(|error| UpstreamError::Tls {
             host: host(),
@@ -105,7 +107,20 @@ impl Dialer {
     }
 
     async fn tcp(&self, target: &Target) -> Result<TcpStream, UpstreamError> {
-        let addresses = match target.address {
+        let mut socket = self.connected(target).await?;
+        if let Some(tunnel) = &target.tunnel {
+            let failed = |error| UpstreamError::Connect {
+                host: target.host.to_string(),
+                address: tunnel.proxy,
+                error,
+            };
+            tunnel.open(&mut socket).await.map_err(failed)?;
+        }
+        Ok(socket)
+    }
+
+    async fn connected(&self, target: &Target) -> Result<TcpStream, UpstreamError> {
+        let addresses = match target.tunnel.as_ref().map(|tunnel| tunnel.proxy).or(target.address) {
             Some(address) => vec![address],
             None => tokio::net::lookup_host((&*target.host, target.port))
                 .await
@@ -117,7 +132,7 @@ impl Dialer {
             error: io::Error::new(io::ErrorKind::NotFound, "it has no address"),
         };
         for address in addresses {
-            match socket::connect(address, self.steer.as_deref()).await {
+            match socket::connect(address, &self.exempt, target.namespace.as_deref()).await {
                 Ok(socket) => return Ok(socket),
                 Err(error) => {
                     last = UpstreamError::Connect { host: target.host.to_string(), address, error };

@@ -7,8 +7,10 @@ mod body;
 mod dial;
 mod pool;
 mod target;
+mod tunnel;
 
 pub use body::SendBody;
 pub use dial::UpstreamError;
 pub use pool::{Lease, Pool, PoolLimits, Sent};
 pub use target::{Alpn, Target};
+pub use tunnel::{Answer, Tunnel};

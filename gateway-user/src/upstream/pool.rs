@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use super::{Alpn, SendBody, Target, UpstreamError, dial::Dialer};
 use crate::{
-    capture::Steer,
+    capture::Exempt,
     tls::verify::{Offer, Upstreams},
 };
 
@@ -72,9 +72,9 @@ pub struct Sent {
 }
 
 impl Pool {
-    /// A pool that verifies upstreams with `tls` and keeps its sockets out of `steer`'s reach.
-    pub fn new(tls: Upstreams, steer: Option<Arc<Steer>>, limits: PoolLimits) -> Self {
-        let dialer = Dialer { tls, steer, connect: limits.connect };
+    /// A pool that verifies upstreams with `tls` and keeps its sockets out of reach of all steering.
+    pub fn new(tls: Upstreams, exempt: Exempt, limits: PoolLimits) -> Self {
+        let dialer = Dialer { tls, exempt, connect: limits.connect };
         Pool { dialer, limits, connections: Mutex::new(HashMap::new()) }
     }
 
@@ -137,6 +137,13 @@ impl Pool {
             connections.shared = connections.shared.take().filter(|shared| !shared.is_closed());
         }
         all.retain(|_, connections| !connections.idle.is_empty() || connections.shared.is_some());
+    }
+
+    /// Closes idle connections made in a network namespace that has ended: each of them keeps it alive.
+    pub fn leave(&self, cookie: u64) {
+        let inside =
+            |target: &Target| target.namespace.as_ref().is_some_and(|space| space.cookie() == cookie);
+        self.lock().retain(|(target, _), _| !inside(target));
     }
 
     async fn exchange(

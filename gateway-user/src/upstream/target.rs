@@ -2,7 +2,11 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use crate::tls::verify::{H2, HTTP1};
+use super::Tunnel;
+use crate::{
+    capture::Namespace,
+    tls::verify::{H2, HTTP1},
+};
 
 /// The HTTP version spoken on a connection, as negotiated by ALPN (RFC 7301).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -37,6 +41,11 @@ pub struct Target {
     pub port: u16,
     /// The address the app itself chose; without one the name is resolved.
     pub address: Option<SocketAddr>,
-    /// Whether the connection is TLS. Plain only where the operator configured an `http://` upstream.
+    /// Whether the connection is TLS. Plain only where the operator configured an `http://` upstream, or the app itself
+    /// spoke plain HTTP.
     pub tls: bool,
+    /// The tunnel the app itself goes through, in place of `address`.
+    pub tunnel: Option<Arc<Tunnel>>,
+    /// The network namespace the client lives in, whose routes and source address are used; `None` is our own.
+    pub namespace: Option<Arc<Namespace>>,
 }

@@ -11,6 +11,14 @@ pub struct Edit {
     pub text: String,
 }
 
+impl Edit {
+    /// Empties a JSON value: an array stays one, anything else becomes `null`.
+    pub fn empty(document: &[u8], span: Span) -> Edit {
+        let text = if span.of(document).first() == Some(&b'[') { "[]" } else { "null" };
+        Edit { span, text: text.to_owned() }
+    }
+}
+
 /// `document` with the edits done, everything else byte for byte; sorts them. Where edits overlap, the text of the
 /// first stands for all of them.
 pub fn splice(document: &[u8], edits: &mut [Edit]) -> Vec<u8> {

@@ -7,11 +7,14 @@ pub mod edit;
 pub mod encoding;
 pub mod escape;
 pub mod event;
+pub mod framer;
 pub mod head;
+pub mod items;
 pub mod json;
 pub mod reading;
 pub mod shape;
 pub mod sse;
 pub mod unescape;
+pub mod websocket;
 
 pub use dialects::Dialect;

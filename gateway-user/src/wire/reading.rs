@@ -32,6 +32,8 @@ pub enum Reach {
     Running,
     /// It is a text of its own.
     Whole,
+    /// It is a text of its own that repeats what ran before, whole: what stands in it has been counted.
+    Again,
     /// It may be either.
     Unknown,
 }
@@ -53,6 +55,15 @@ pub struct Piece {
     pub reach: Reach,
     /// Signed by the provider: never rewritten.
     pub signed: bool,
+}
+
+impl Piece {
+    /// What was read as an answer or a message is reasoning.
+    fn think(&mut self) {
+        if matches!(self.channel.kind, Kind::Assistant | Kind::User) {
+            self.channel.kind = Kind::Thinking;
+        }
+    }
 }
 
 /// What a document says besides its text. Spans are into the document.
@@ -80,6 +91,14 @@ pub struct Facts {
     pub block_type: Option<Span>,
     /// Number of the block at top level.
     pub block: Option<u16>,
+    /// Number of the part within the block.
+    pub part: Option<u16>,
+    /// Number of the event in its stream.
+    pub sequence: Option<u64>,
+    /// The item of the answer that the event tells of, braces included.
+    pub item: Option<Span>,
+    /// Id of that item.
+    pub item_id: Option<Span>,
     /// A reason why the whole answer ended stands here.
     pub finish: bool,
     /// Choices in the document, one bit each; all from the 64th on share the last bit.
@@ -103,6 +122,8 @@ pub struct Tokenised {
     pub cached: Option<u64>,
     /// Input tokens written to the cache.
     pub cache_write: Option<u64>,
+    /// Input tokens counted beside the others.
+    pub extra_input: Option<u64>,
     /// Output tokens.
     pub output: Option<u64>,
     /// Reasoning tokens.
@@ -138,6 +159,17 @@ impl Reading {
         self.scopes.clear();
         self.payloads.clear();
         self.blocks = 0;
+    }
+
+    /// Takes running texts out: they are binary data.
+    pub fn drop_running(&mut self) {
+        let bytes: usize = self.running().map(|piece| piece.span.len()).sum();
+        self.facts.payload += bytes as u64;
+        self.pieces.retain(|piece| piece.reach != Reach::Running);
+    }
+
+    fn running(&self) -> impl Iterator<Item = &Piece> {
+        self.pieces.iter().filter(|piece| piece.reach == Reach::Running)
     }
 
     /// Reads `document`. On an error the reading holds what came before it and must not be trusted.

@@ -36,6 +36,8 @@ pub enum Fact {
     Model,
     /// Id of the answer.
     Id,
+    /// Id of an item of the answer.
+    ItemId,
     /// Creation time of the answer, seconds since 1970.
     Created,
     /// Whether the request asks for a stream.
@@ -58,12 +60,20 @@ pub enum Fact {
     Choice,
     /// Number of a block or tool call.
     Block,
+    /// Number of a part within a block.
+    Part,
+    /// Number of the event in its stream.
+    Sequence,
+    /// Whether the part's text is the model's reasoning.
+    Thought,
     /// Input tokens, cached ones included or not as the dialect defines.
     InputTokens,
     /// Input tokens read from the cache.
     CachedTokens,
     /// Input tokens written to the cache.
     CacheWriteTokens,
+    /// Input tokens that the dialect counts beside the others.
+    ExtraInputTokens,
     /// Output tokens.
     OutputTokens,
     /// Reasoning tokens.
@@ -77,6 +87,10 @@ pub enum Scope {
     Choice,
     /// One block or tool call.
     Block,
+    /// One item of the answer, to be remembered as it stands.
+    Item,
+    /// One part of a message; a flag in it may say that its text is reasoning.
+    Part,
     /// One message of a conversation; its role decides the kind of its text.
     Message,
     /// A payload with its type.

@@ -1,81 +1,23 @@
-//! Server-sent events: cutting a byte stream into whole raw events, without copying those that arrive whole.
+//! Server-sent events: where they end, and where their data stands.
 //!
 //! Source: HTML Standard, section 9.2. Lines end with LF, CRLF or CR; a blank line ends an event.
 
-use std::ops::Range;
-
-use bytes::{Bytes, BytesMut};
 use memchr::{memchr, memchr2};
 
 use crate::wire::json::Span;
 
-/// Largest event that is taken apart, in bytes.
-pub const MAX_EVENT: usize = 1 << 20;
-
-/// An event grew past [`MAX_EVENT`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("server-sent event of more than {MAX_EVENT} bytes; it cannot be inspected as a whole")]
-pub struct TooLong;
-
-/// Cuts a stream into events. Feed chunks with [`Framer::push`], take events with [`Framer::next_event`] until there
-/// is none, and only then push again.
+/// The search for the end of an event; goes on where it stopped.
 #[derive(Debug, Default)]
-pub struct Framer {
-    /// The bytes events are cut from, contiguous.
-    buffer: Bytes,
-    /// Where in `buffer` the next event starts.
-    at: usize,
-    /// Start of an event whose end has not come.
-    carry: BytesMut,
+pub struct End {
     /// Start of the line that is being searched, and how far it was: both counted from the start of the event.
     line: usize,
     seen: usize,
 }
 
-impl Framer {
-    /// Takes the next bytes of the stream.
-    pub fn push(&mut self, chunk: Bytes) {
-        if self.carry.is_empty() {
-            (self.buffer, self.at) = (chunk, 0);
-        } else {
-            self.carry.extend_from_slice(&chunk);
-        }
-    }
-
-    /// The next whole event, its blank line included: its place in [`Framer::buffer`].
-    pub fn next_event(&mut self) -> Result<Option<Range<usize>>, TooLong> {
-        let carried = !self.carry.is_empty();
-        let open = if carried { &self.carry[..] } else { &self.buffer[self.at..] };
-        let end = event_end(open, &mut self.line, &mut self.seen);
-        if end.unwrap_or(open.len()) > MAX_EVENT {
-            return Err(TooLong);
-        }
-        let Some(end) = end else {
-            if !carried {
-                self.carry.extend_from_slice(&self.buffer[self.at..]);
-                self.at = self.buffer.len();
-            }
-            return Ok(None);
-        };
-        (self.line, self.seen) = (0, 0);
-        if carried {
-            (self.buffer, self.at) = (self.carry.split().freeze(), 0);
-        }
-        let start = self.at;
-        self.at += end;
-        Ok(Some(start..self.at))
-    }
-
-    /// The bytes that events were cut from since the last push; the same for all of them.
-    pub fn buffer(&self) -> &Bytes {
-        &self.buffer
-    }
-
-    /// Everything that was pushed and not cut: an event without its blank line, or nothing.
-    pub fn rest(&mut self) -> Bytes {
-        (self.line, self.seen) = (0, 0);
-        let at = std::mem::replace(&mut self.at, self.buffer.len());
-        if self.carry.is_empty() { self.buffer.slice(at..) } else { self.carry.split().freeze() }
+impl End {
+    /// The end of the first event of `bytes`, behind its blank line.
+    pub fn find(&mut self, bytes: &[u8]) -> Option<usize> {
+        event_end(bytes, &mut self.line, &mut self.seen)
     }
 }
 

@@ -1,6 +1,5 @@
 //! The load generator of the bench: drives one target in a closed loop and prints one JSON object.
 
-mod cpu;
 mod samples;
 mod stamps;
 mod target;
@@ -10,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use gateway_tests::cpu;
 use serde_json::json;
 use tokio::sync::Barrier;
 

@@ -7,6 +7,7 @@
 mod goals;
 mod phases;
 mod processes;
+mod relayed;
 mod rows;
 mod table;
 
@@ -62,7 +63,7 @@ fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let folder = tempfile::TempDir::new()?;
     let inside = nix::unistd::geteuid().is_root();
     if inside {
-        let addresses = [("api.openai.com", Ipv4Addr::new(192, 0, 2, 10))];
+        let addresses = [("api.openai.com", Ipv4Addr::new(192, 0, 2, 10)), relayed::HOST];
         world::enter(folder.path(), &addresses)?;
     } else {
         eprintln!("not root: the forward and transparent doors need namespaces and are left out");
@@ -78,12 +79,23 @@ fn run(options: &Options) -> anyhow::Result<ExitCode> {
             Err(error) => failed.push(format!("{}: {error:#}", row.name)),
         }
     }
+    let mut relayed = Vec::new();
+    if inside && (options.only.is_empty() || options.only.iter().any(|name| name == relayed::NAME)) {
+        let (rounds, bytes) = if options.quick { (1, 200_000_000) } else { (options.rounds, 4_000_000_000) };
+        match relayed::measure(&place, rounds, bytes) {
+            Ok(measured) => relayed = measured,
+            Err(error) => failed.push(format!("{}: {error:#}", relayed::NAME)),
+        }
+    }
     place.clean()?;
     println!("{}", table::render(&results));
     println!("{}", goals::render(&results));
+    if !relayed.is_empty() {
+        println!("{}", relayed::render(&relayed));
+    }
     failed.iter().for_each(|failure| println!("not measured: {failure}"));
     if let Some(file) = &options.json {
-        let text = serde_json::to_string_pretty(&table::json(&results, &failed))?;
+        let text = serde_json::to_string_pretty(&table::json(&results, &relayed, &failed))?;
         std::fs::write(file, text).with_context(|| format!("writing {}", file.display()))?;
     }
     Ok(if options.check && !failed.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })

@@ -22,14 +22,14 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts a command on processor `cpu`; what it says goes to `log`.
-    pub fn start(mut command: Command, cpu: usize, log: &Path) -> anyhow::Result<Running> {
+    /// Starts a command on processor `cpu`, or on any; what it says goes to `log`.
+    pub fn start(mut command: Command, cpu: Option<usize>, log: &Path) -> anyhow::Result<Running> {
         let file = File::create(log)?;
         command.stdout(file.try_clone()?).stderr(file).process_group(0);
         let program = command.get_program().to_owned();
         let child = command.spawn().with_context(|| format!("cannot run {}", program.display()))?;
         let running = Running { child, log: log.to_owned() };
-        running.pin(cpu)?;
+        cpu.map(|cpu| running.pin(cpu)).transpose()?;
         Ok(running)
     }
 

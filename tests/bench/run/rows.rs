@@ -94,7 +94,7 @@ impl Place {
         let mut command = self.binary("bench-serve");
         command.args(["--https", &self.https.to_string(), "--http", &self.http.to_string()]);
         command.arg("--certs").arg(&self.folder).stdin(Stdio::piped());
-        let mut provider = Running::start(command, LOAD_CPU, &self.folder.join("provider.log"))?;
+        let mut provider = Running::start(command, Some(LOAD_CPU), &self.log("provider"))?;
         provider.ready()?;
         Ok(provider)
     }
@@ -122,7 +122,7 @@ impl Place {
                 command
             }
         };
-        let mut running = Running::start(command, PROXY_CPU, &self.folder.join(format!("{}.log", row.name)))?;
+        let mut running = Running::start(command, Some(PROXY_CPU), &self.log(row.name))?;
         match row.door {
             Door::Transparent => running.ready()?,
             _ => running.listens(PROXY)?,
@@ -135,13 +135,7 @@ impl Place {
     pub fn load(&self, row: Option<&Row>) -> anyhow::Result<Command> {
         let load = self.binaries.join("bench-load");
         let mut command = match row.map(|row| row.door) {
-            // Joins the cgroup, then becomes the load generator.
-            Some(Door::Transparent) => {
-                let join = r#"echo $$ > "$0/cgroup.procs" && exec "$@""#;
-                let mut command = Command::new("sh");
-                command.args(["-c", join]).arg(cgroup_mount()?.join(&self.cgroup)).arg("taskset");
-                command
-            }
+            Some(Door::Transparent) => self.joining("taskset".as_ref())?,
             _ => Command::new("taskset"),
         };
         command.args(["-c", &LOAD_CPU.to_string()]).arg(load);
@@ -164,6 +158,47 @@ impl Place {
             }
             _ => {}
         }
+        Ok(command)
+    }
+
+    /// A gateway that relays what leaves the bench's cgroup, on any processor.
+    pub fn relay(&self) -> anyhow::Result<Running> {
+        let row = Row { name: "relayed", door: Door::Transparent, needs_root: true };
+        self.trust(&row)?;
+        let mut command = self.gateway(&row);
+        command.args(["attach", "--create", "--cgroup", &self.cgroup]);
+        let mut running = Running::start(command, None, &self.log(row.name))?;
+        running.ready()?;
+        Ok(running)
+    }
+
+    /// What serves and fetches bulk data.
+    pub fn bulk(&self) -> Command {
+        let mut command = self.binary("bench-bulk");
+        command.arg("--certs").arg(&self.folder);
+        command
+    }
+
+    /// The same, inside the cgroup or not.
+    pub fn bulk_client(&self, inside: bool) -> anyhow::Result<Command> {
+        if !inside {
+            return Ok(self.bulk());
+        }
+        let mut command = self.joining(&self.binaries.join("bench-bulk"))?;
+        command.arg("--certs").arg(&self.folder);
+        Ok(command)
+    }
+
+    /// Where a process of the bench says what it has to say.
+    pub fn log(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("{name}.log"))
+    }
+
+    /// A command that joins the cgroup, then becomes `program`.
+    fn joining(&self, program: &Path) -> anyhow::Result<Command> {
+        let join = r#"echo $$ > "$0/cgroup.procs" && exec "$@""#;
+        let mut command = Command::new("sh");
+        command.args(["-c", join]).arg(cgroup_mount()?.join(&self.cgroup)).arg(program);
         Ok(command)
     }
 

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::phases::{Measured, Pair};
+use crate::relayed::Relayed;
 use crate::rows::Row;
 
 /// A column: its head, its phase, and its figure from the two reports of that phase.
@@ -62,7 +63,7 @@ pub fn render(results: &[(&Row, Vec<Measured>)]) -> String {
 }
 
 /// Every report of every round, the medians, and what could not be measured.
-pub fn json(results: &[(&Row, Vec<Measured>)], failed: &[String]) -> Value {
+pub fn json(results: &[(&Row, Vec<Measured>)], relayed: &[Relayed], failed: &[String]) -> Value {
     let rows = results.iter().map(|(row, rounds)| {
         let medians =
             COLUMNS.iter().map(|column| (column.head.to_owned(), json!(figure(column.head, rounds))));
@@ -74,7 +75,7 @@ pub fn json(results: &[(&Row, Vec<Measured>)], failed: &[String]) -> Value {
         let medians: serde_json::Map<String, Value> = medians.collect();
         json!({"row": row.name, "medians": medians, "rounds": rounds.collect::<Value>()})
     });
-    json!({"rows": rows.collect::<Value>(), "not_measured": failed})
+    json!({"rows": rows.collect::<Value>(), "relayed": relayed, "not_measured": failed})
 }
 
 fn added(pair: &Pair, what: &str, part: &str) -> Option<f64> {

@@ -15,7 +15,8 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
         ["own", cgroup, scope, fail] => return owner::run(cgroup, scope, fail),
-        ["load", destination] => return load(address(destination)),
+        ["load", destination] => return load(address(destination), None),
+        ["load", destination, source] => return load(address(destination), Some(address(source))),
         [way, destination] => report(go(way, destination)),
         _ => {
             eprintln!("usage: netns-probe WAY DESTINATION");
@@ -95,13 +96,15 @@ fn describe(mut stream: TcpStream) -> io::Result<String> {
     Ok(format!("ok peer={peer} said={}", said.trim()))
 }
 
-/// Connects again and again, counting who answers, until standard input closes.
-fn load(to: SocketAddr) -> ExitCode {
+/// Connects again and again, from a source of its own where one is given, counting who answers, until standard input
+/// closes.
+fn load(to: SocketAddr, from: Option<SocketAddr>) -> ExitCode {
     let until = std::thread::spawn(|| io::stdin().read_to_end(&mut Vec::new()));
     let (mut gateway, mut provider, mut refused) = (0, 0, 0);
     while !until.is_finished() {
         let mut said = String::new();
-        match TcpStream::connect(to).and_then(|mut stream| stream.read_to_string(&mut said)) {
+        let connected = from.map_or_else(|| TcpStream::connect(to), |from| sockets::bound(from, to));
+        match connected.and_then(|mut stream| stream.read_to_string(&mut said)) {
             Ok(_) if said.starts_with("provider") => provider += 1,
             Ok(_) if said.starts_with("gateway") => gateway += 1,
             _ => refused += 1,

@@ -2,7 +2,7 @@
 
 use io_uring::{IoUring, opcode, types};
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrStorage, connect, sendto, socket,
+    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrStorage, bind, connect, sendto, socket,
 };
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, fork};
@@ -49,6 +49,14 @@ pub fn retry(to: SocketAddr) -> io::Result<TcpStream> {
     if connect(socket.as_raw_fd(), &SockaddrStorage::from(closed)).is_ok() {
         return Err(io::Error::other("the port was not closed"));
     }
+    connect(socket.as_raw_fd(), &SockaddrStorage::from(to))?;
+    Ok(socket.into())
+}
+
+/// From an address of its own.
+pub fn bound(from: SocketAddr, to: SocketAddr) -> io::Result<TcpStream> {
+    let socket = stream(to, SockFlag::empty(), None)?;
+    bind(socket.as_raw_fd(), &SockaddrStorage::from(from))?;
     connect(socket.as_raw_fd(), &SockaddrStorage::from(to))?;
     Ok(socket.into())
 }

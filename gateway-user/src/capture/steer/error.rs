@@ -20,10 +20,10 @@ pub enum SteerError {
     /// There is nothing to look at or to change.
     #[error("nothing is attached to {}: run `gateway attach` first", .0.display())]
     NotAttached(PathBuf),
-    /// Too many ports or hosts for the kernel's tables.
+    /// Too many destinations or hosts for the kernel's tables.
     #[error("{count} {what} are too many to steer: at most {limit} fit")]
     TooMany {
-        /// Ports or hosts.
+        /// Endpoints or known hosts.
         what: &'static str,
         /// How many were asked for.
         count: usize,
@@ -64,6 +64,9 @@ pub enum SteerError {
         /// Why.
         source: io::Error,
     },
+    /// nftables cannot steer.
+    #[error(transparent)]
+    Redirect(#[from] crate::capture::RedirectError),
     /// The kernel does not tell which network namespace this is.
     #[error("cannot read the network namespace's cookie: {0}; Linux 5.14 or newer is needed")]
     Namespace(#[source] io::Error),

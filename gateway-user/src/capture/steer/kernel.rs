@@ -1,7 +1,7 @@
 //! The kernel object: loaded, its programs attached to a cgroup, its parts pinned.
 
 use super::SteerError;
-use super::maps::{Maps, NAMES};
+use super::maps::{Maps, NAMES, STRANGERS};
 use super::options::digest;
 use aya::maps::Map;
 use aya::programs::links::{FdLink, LinkError};
@@ -15,8 +15,12 @@ use std::path::Path;
 /// Built by `cargo xtask ebpf` from the sources in `gateway-ebpf`; the stamp beside it says from which.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/ebpf/gateway.o"));
 
+/// What the name of every program starts with, of every build.
+pub(super) const PREFIX: &str = "gw_";
+
 /// In the order they are attached: what hands over and gives back stands before anything is steered.
-pub(super) const PROGRAMS: [&str; 8] = [
+pub(super) const PROGRAMS: [&str; 9] = [
+    "gw_create",
     "gw_sockops",
     "gw_peername4",
     "gw_peername6",
@@ -35,6 +39,15 @@ pub(super) struct Wire<T>(pub(super) T);
 // SAFETY: `Plain` promises that every bit pattern is a value and that there is no implicit padding.
 unsafe impl<T: Plain> aya::Pod for Wire<T> {}
 
+impl<T: Plain> Wire<T> {
+    /// The value these bytes are; none if they are too few.
+    pub(super) fn read(bytes: &[u8]) -> Option<Wire<T>> {
+        let whole = bytes.get(..size_of::<T>())?;
+        // SAFETY: there are enough bytes, and `Plain` promises that all of them are values.
+        Some(Wire(unsafe { whole.as_ptr().cast::<T>().read_unaligned() }))
+    }
+}
+
 /// Tells the programs of this build from those of another.
 pub(super) fn object_id() -> u64 {
     digest(OBJECT)
@@ -52,13 +65,16 @@ pub(super) type Attached = (&'static str, FdLink);
 impl Kernel {
     pub(super) fn load() -> Result<Kernel, SteerError> {
         let mut object = EbpfLoader::new().load(OBJECT).map_err(|error| SteerError::Load(Box::new(error)))?;
-        let maps = NAMES.iter().filter_map(|name| Some((*name, object.take_map(name)?))).collect();
+        // The ring stays with the object, whose programs need it when they are loaded.
+        let tables = NAMES.iter().filter(|name| **name != STRANGERS);
+        let maps = tables.filter_map(|name| Some((*name, object.take_map(name)?))).collect();
         Ok(Kernel { object, maps })
     }
 
     /// Pins the tables in `folder` and returns them.
     pub(super) fn pin_maps(mut self, folder: &Path) -> Result<(Ebpf, Maps), SteerError> {
-        for (name, map) in &self.maps {
+        let ring = self.object.map(STRANGERS).map(|map| (&STRANGERS, map));
+        for (name, map) in self.maps.iter().chain(ring) {
             map.pin(folder.join(name))
                 .map_err(|error| SteerError::Table { table: name, source: Box::new(error) })?;
         }
@@ -111,6 +127,11 @@ fn attach_one(program: &mut Program, cgroup: &File) -> Result<FdLink, AttachErro
     let mode = CgroupAttachMode::Single;
     Ok(match program {
         Program::CgroupSockAddr(program) => {
+            program.load()?;
+            let id = program.attach(cgroup, mode)?;
+            program.take_link(id)?.try_into()?
+        }
+        Program::CgroupSock(program) => {
             program.load()?;
             let id = program.attach(cgroup, mode)?;
             program.take_link(id)?.try_into()?

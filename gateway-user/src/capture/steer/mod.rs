@@ -2,19 +2,25 @@
 //!
 //! Only this folder names aya.
 
+mod direct;
 mod error;
 mod kernel;
 mod link;
 mod maps;
+mod namespaces;
 mod options;
 mod pins;
+mod strangers;
 
-pub use crate::config::{Fail, SteerScope};
+pub use crate::config::{Fail, Quic, SteerScope};
+pub use direct::{Direct, Protocol};
 pub use error::SteerError;
+pub use namespaces::PinnedListener;
 pub use options::SteerOptions;
+pub use strangers::{Stranger, Strangers};
 
 use super::{Captured, Who, preflight, socket};
-use gateway_ebpf::{Ip, LEARNED_AT_LEAST_SECONDS, Learned, Original, Peer};
+use gateway_ebpf::{Endpoint, Ip, LEARNED_AT_LEAST_SECONDS, Learned, MAX_LEARNED, Original, Peer};
 use kernel::{Attached, Kernel};
 use maps::{Maps, Table};
 use nix::time::{ClockId, clock_gettime};
@@ -23,7 +29,7 @@ use serde::Serialize;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
@@ -50,7 +56,7 @@ pub struct Counters {
     pub passed: u64,
     /// The gateway's own connections.
     pub exempt: u64,
-    /// UDP to a steered port of a known host, refused.
+    /// UDP that would be QUIC to a known host, refused; with [`Quic::All`] to any host.
     pub refused_udp: u64,
     /// Direct connections to the gateway's listener, refused.
     pub refused_listener: u64,
@@ -67,8 +73,8 @@ impl Steer {
     /// Adopting changes tables only, so no connection passes beside it; programs of another build are replaced
     /// with both attached for a moment, which refuses connections and lets none pass.
     ///
-    /// Call it in the network namespace of the listener: connections from other namespaces are treated as
-    /// `options.fail` says.
+    /// Call it in the network namespace of the options' listeners: connections from other namespaces are treated as
+    /// `options.fail` says until [`Steer::listen_in`].
     ///
     /// # Errors
     /// Each [`SteerError`] says what is wrong and what to do; nothing is left behind after one.
@@ -95,23 +101,22 @@ impl Steer {
         }
     }
 
-    /// Where the programs pinned for `cgroup` steer connections of this network namespace, so that a restarted
-    /// gateway can bind the same ports; none when nothing is pinned.
-    pub fn pinned_listener(cgroup: &Path) -> Option<(SocketAddrV4, Option<SocketAddrV6>)> {
-        let listeners: Table<u64, gateway_ebpf::Listener> =
-            Table::pinned(&pins::current(cgroup)?, "LISTENERS").ok()?;
-        let listener = listeners.get(own_namespace().ok()?)?;
-        let [.., a, b, c, d] = listener.v4.ip.octets();
-        let v4 = SocketAddrV4::new(Ipv4Addr::new(a, b, c, d), listener.v4.port as u16);
-        let v6 = SocketAddrV6::new(Ipv6Addr::from(listener.v6.ip.octets()), listener.v6.port as u16, 0, 0);
-        Some((v4, (v6.port() != 0).then_some(v6)))
+    /// What the kernel remembered of the connection that was accepted in the network namespace with this cookie
+    /// ([`Steer::namespace`] for the gateway's own) and whose peer address is `peer`, once: the entry is removed. None
+    /// for a connection that was not steered.
+    pub fn captured(&self, netns: u64, peer: SocketAddr) -> Option<Captured> {
+        self.maps.captured.take(Peer { netns, at: endpoint(peer), zero: 0 }).map(captured)
     }
 
-    /// What the kernel remembered of the accepted connection whose peer address is `peer`, once: the entry is
-    /// removed. None for a connection that was not steered.
-    pub fn captured(&self, peer: SocketAddr) -> Option<Captured> {
-        let at = gateway_ebpf::Endpoint { ip: ip_of(peer.ip()), port: u32::from(peer.port()) };
-        self.maps.captured.take(Peer { netns: self.netns, at, zero: 0 }).map(captured)
+    /// Notices of network namespaces without a listener. One reader at a time: what one takes, another does not see.
+    ///
+    /// # Errors
+    /// The kernel's ring cannot be opened or watched.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime with I/O.
+    pub fn strangers(&self) -> io::Result<Strangers> {
+        Strangers::pinned(&self.home.current())
     }
 
     /// Exempts a socket of the gateway's own. Call it before `connect`; the table forgets old sockets by itself.
@@ -132,8 +137,7 @@ impl Steer {
     }
 
     /// Teaches the kernel an address of a known host that no DNS answer showed (cached, or from a hosts file):
-    /// UDP to it is refused from now on, and with [`SteerScope::Known`] TCP is steered. `pattern` is one of the
-    /// options' known hosts.
+    /// UDP to it is refused from now on, and TCP is steered. `pattern` is one of the options' known hosts.
     ///
     /// # Errors
     /// The table cannot be written.
@@ -155,8 +159,23 @@ impl Steer {
     /// # Errors
     /// Nothing is attached there, or the table cannot be read.
     pub fn counters_of(cgroup: &Path) -> Result<Counters, SteerError> {
-        let folder = pins::current(cgroup).ok_or_else(|| SteerError::NotAttached(cgroup.to_owned()))?;
-        counters(&Maps::pinned(&folder)?)
+        counters(&pinned_maps(cgroup)?)
+    }
+
+    /// What passed beside the gateway, and what was refused.
+    ///
+    /// # Errors
+    /// The table cannot be read.
+    pub fn direct(&self) -> Result<Vec<Direct>, SteerError> {
+        direct::read(&self.maps)
+    }
+
+    /// The same for a cgroup that another process serves, or none does.
+    ///
+    /// # Errors
+    /// Nothing is attached there, or the table cannot be read.
+    pub fn direct_of(cgroup: &Path) -> Result<Vec<Direct>, SteerError> {
+        direct::read(&pinned_maps(cgroup)?)
     }
 
     /// Removes the programs, their tables and their pins.
@@ -211,8 +230,17 @@ fn attach_fresh(
     if options.fail == Fail::Closed {
         kernel::pin_links(std::mem::take(&mut links), &fresh)?;
     }
+    // Now that the new set learns as well, nothing is missed in between. A set with another layout cannot be read.
+    let before: Result<Table<Ip, Learned>, _> = maps::pinned_table(&home.current(), "LEARNED");
+    for (address, learned) in before.and_then(|before| before.entries(MAX_LEARNED)).unwrap_or_default() {
+        maps.learned.put(address, learned)?;
+    }
     home.publish()?;
     Ok((maps, links))
+}
+
+fn pinned_maps(cgroup: &Path) -> Result<Maps, SteerError> {
+    Maps::pinned(&pins::current(cgroup).ok_or_else(|| SteerError::NotAttached(cgroup.to_owned()))?)
 }
 
 fn counters(maps: &Maps) -> Result<Counters, SteerError> {
@@ -241,16 +269,25 @@ fn counters(maps: &Maps) -> Result<Counters, SteerError> {
 
 fn captured(original: Original) -> Captured {
     let ip = Ipv6Addr::from(original.to.ip.octets()).to_canonical();
-    let name = original.comm.split(|&byte| byte == 0).next().unwrap_or_default();
     Captured {
         original: SocketAddr::new(ip, original.to.port as u16),
         who: Who {
             pid: original.pid,
             uid: original.uid,
-            comm: String::from_utf8_lossy(name).into_owned(),
+            comm: text(&original.comm),
             cgroup: original.cgroup,
         },
     }
+}
+
+/// A task's name.
+fn text(comm: &[u8; 16]) -> String {
+    let name = comm.split(|&byte| byte == 0).next().unwrap_or_default();
+    String::from_utf8_lossy(name).into_owned()
+}
+
+fn endpoint(address: SocketAddr) -> Endpoint {
+    Endpoint { ip: ip_of(address.ip()), port: u32::from(address.port()) }
 }
 
 fn ip_of(address: IpAddr) -> Ip {

@@ -1,14 +1,14 @@
 //! What is asked of steering, checked and put into the kernel's form.
 
-use super::SteerError;
 use super::maps::Maps;
-use crate::config::{Fail, SteerScope};
+use super::{SteerError, endpoint, namespaces};
+use crate::config::{Fail, Quic, SteerScope};
 use gateway_ebpf::{
-    Endpoint, FAIL_CLOSED, FAIL_OPEN, Ip, Listener, MAX_HOSTS, MAX_PORTS, Name, SCOPE_KNOWN, SCOPE_TLS,
-    Settings,
+    Endpoint, FAIL_CLOSED, FAIL_OPEN, Listener, MAX_ENDPOINTS, MAX_HOSTS, Name, QUIC_ALL, QUIC_KNOWN,
+    SCOPE_KNOWN, SCOPE_TLS, Settings,
 };
 use std::collections::HashMap;
-use std::net::{SocketAddrV4, SocketAddrV6};
+use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::path::PathBuf;
 
 /// Longest host name (RFC 1035, section 2.3.4, without the length bytes).
@@ -23,10 +23,17 @@ pub struct SteerOptions {
     pub listen_v4: SocketAddrV4,
     /// Its listener for IPv6; without one, IPv6 is steered to the IPv4 listener, which IPv6-only sockets cannot reach.
     pub listen_v6: Option<SocketAddrV6>,
-    /// Steered ports, TCP and (refused) UDP; usually `[443]`, at most 64.
+    /// Steered ports; usually `[80, 443]`.
     pub ports: Vec<u16>,
-    /// Which connections to those ports.
+    /// Destinations that are always steered, such as engines on this machine; at most 256. All of loopback counts as
+    /// one host here.
+    pub endpoints: Vec<SocketAddr>,
+    /// Which connections to the ports. Those to addresses learned for known hosts are steered on every port but
+    /// 21, 22, 23, 25, 53, 110, 119, 143, 465, 587, 993 and 995, where the server speaks first or no LLM is served:
+    /// a CDN may share the address with such a server. To name one of them among the ports steers it, too.
     pub scope: SteerScope,
+    /// Which UDP is refused, so that QUIC falls back to TCP.
+    pub quic: Quic,
     /// What happens when no gateway runs.
     pub fail: Fail,
     /// Hosts whose addresses are learned: `api.example.com`, or `*.example.com` for every name below it; at most 4096.
@@ -39,13 +46,14 @@ pub(super) struct Compiled {
     /// The patterns by their number, to name what was learned.
     pub(super) patterns: HashMap<u64, String>,
     hosts: Vec<(Name, u32, u64)>,
-    ports: Vec<(u32, u32)>,
+    ports: Vec<u16>,
+    endpoints: Vec<(Endpoint, u32)>,
     listener: Listener,
 }
 
 impl SteerOptions {
     pub(super) fn compile(&self, object: u64) -> Result<Compiled, SteerError> {
-        bounded("ports", self.ports.len(), MAX_PORTS)?;
+        bounded("endpoints", self.endpoints.len(), MAX_ENDPOINTS)?;
         bounded("known hosts", self.known_hosts.len(), MAX_HOSTS)?;
         let mut hosts = Vec::with_capacity(self.known_hosts.len());
         let mut patterns = HashMap::new();
@@ -56,16 +64,16 @@ impl SteerOptions {
             hosts.push((name, bytes, pattern_number(pattern)));
             patterns.insert(pattern_number(pattern), pattern.clone());
         }
-        let v4 = endpoint(self.listen_v4.ip().to_ipv6_mapped().octets(), self.listen_v4.port());
-        let v6 = self.listen_v6.map_or(endpoint([0; 16], 0), |v6| endpoint(v6.ip().octets(), v6.port()));
         let scope = if self.scope == SteerScope::Known { SCOPE_KNOWN } else { SCOPE_TLS };
         let fail = if self.fail == Fail::Open { FAIL_OPEN } else { FAIL_CLOSED };
+        let quic = if self.quic == Quic::All { QUIC_ALL } else { QUIC_KNOWN };
         Ok(Compiled {
-            settings: Settings { object, scope, fail },
+            settings: Settings { object, scope, fail, quic, endpoints: self.endpoints.len() as u32 },
             patterns,
             hosts,
-            ports: self.ports.iter().map(|&port| (u32::from(port), 1)).collect(),
-            listener: Listener { v4, v6 },
+            ports: self.ports.clone(),
+            endpoints: self.endpoints.iter().map(|&to| (endpoint(to).as_key(), 1)).collect(),
+            listener: namespaces::listener(self.listen_v4, self.listen_v6),
         })
     }
 }
@@ -74,7 +82,8 @@ impl Compiled {
     /// Writes the tables; the settings come last, as they say that the rest is there.
     pub(super) fn store(&self, maps: &Maps, netns: u64) -> Result<(), SteerError> {
         maps.listeners.put(netns, self.listener)?;
-        maps.ports.replace(&self.ports)?;
+        maps.set_ports(&self.ports)?;
+        maps.endpoints.replace(&self.endpoints)?;
         maps.set_hosts(&self.hosts)?;
         maps.set_settings(self.settings)
     }
@@ -107,10 +116,6 @@ fn bounded(what: &'static str, count: usize, limit: u32) -> Result<(), SteerErro
     if count <= limit as usize { Ok(()) } else { Err(SteerError::TooMany { what, count, limit }) }
 }
 
-fn endpoint(octets: [u8; 16], port: u16) -> Endpoint {
-    Endpoint { ip: Ip::from_octets(octets), port: u32::from(port) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,7 +126,9 @@ mod tests {
             listen_v4: "127.0.0.1:4443".parse().expect("an address"),
             listen_v6: None,
             ports: vec![443],
+            endpoints: vec![],
             scope: SteerScope::Tls,
+            quic: Quic::Known,
             fail: Fail::Closed,
             known_hosts: known_hosts.iter().map(|&host| host.to_owned()).collect(),
         }
@@ -153,7 +160,7 @@ mod tests {
     #[test]
     fn more_than_fits_is_an_error() {
         let mut options = options(&[]);
-        options.ports = (0..65).collect();
-        assert!(matches!(options.compile(0), Err(SteerError::TooMany { limit: 64, .. })));
+        options.endpoints = (0..=256).map(|port| ([127, 0, 0, 1], port).into()).collect();
+        assert!(matches!(options.compile(0), Err(SteerError::TooMany { limit: 256, .. })));
     }
 }

@@ -65,7 +65,7 @@ impl Event {
             let text = if self.edits.len() == before { escaped_for(part.form, mask) } else { String::new() };
             self.edits.push(Edit { span: part.bytes(payload, from, to), text });
             let repeated = self.logprobs.iter().filter(|(_, choice)| *choice == part.choice);
-            self.edits.extend(repeated.map(|&(span, _)| Edit { span, text: "null".to_owned() }));
+            self.edits.extend(repeated.map(|&(span, _)| Edit::empty(payload, span)));
         }
         self.edits.len() > before
     }
@@ -90,8 +90,9 @@ impl Event {
     /// `None` where an event cannot stand twice: with several texts, edits, or a meaning beside its text.
     pub fn split(&mut self, clear: u64) -> Option<Event> {
         let &[part] = &self.parts[..] else { return None };
-        let plain =
-            Marks { start: self.marks.start, choices: self.marks.choices, ..Marks::default() } == self.marks;
+        // Usage is a running total wherever it stands beside text, so that it may be said twice.
+        let Marks { opens, finished, stop, terminal, error, .. } = self.marks;
+        let plain = opens.is_none() && finished == 0 && !(stop || terminal || error);
         let simple =
             self.edits.is_empty() && plain && matches!(self.data, Data::Line(_)) && part.form != Form::Raw;
         if !simple || clear <= part.start || clear >= part.end {
@@ -114,8 +115,8 @@ impl Event {
         };
         self.edits.push(Edit { span: head, text: String::new() });
         for &(span, _) in &self.logprobs {
-            first.edits.push(Edit { span, text: "null".to_owned() });
-            self.edits.push(Edit { span, text: "null".to_owned() });
+            first.edits.push(Edit::empty(payload, span));
+            self.edits.push(Edit::empty(payload, span));
         }
         self.text -= first.text;
         let bytes = first.bytes();

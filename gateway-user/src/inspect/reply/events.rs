@@ -17,8 +17,8 @@ use crate::wire::Dialect;
 use crate::wire::dialects::{Marks, Sent};
 use crate::wire::edit::Edit;
 use crate::wire::event::Usage;
+use crate::wire::framer::{Framer, TooLong};
 use crate::wire::reading::Reading;
-use crate::wire::sse::{self, Framer};
 
 /// An event stream.
 pub struct Events {
@@ -34,8 +34,8 @@ pub struct Events {
     run: Run,
     /// What has gone to the client for certain.
     pub(super) sent: Sent,
-    /// What the pieces released last do, with their index in the caller's list: they may yet be taken back.
-    released: Vec<(usize, Marks)>,
+    /// What was released last, which may yet be taken back.
+    released: Vec<Gone>,
     pub(super) usage: Option<Usage>,
     pub(super) findings: Vec<Located>,
     pub(super) stop: Option<Stop>,
@@ -51,6 +51,15 @@ struct Run {
     bytes: Range<usize>,
     text: usize,
     deltas: u32,
+}
+
+/// An event that was released.
+struct Gone {
+    /// Index of its piece in the caller's list.
+    piece: usize,
+    marks: Marks,
+    /// The event, where the dialect remembers it; else nothing.
+    raw: Bytes,
 }
 
 /// Space reused from event to event.
@@ -70,13 +79,13 @@ impl Events {
             engine,
             dialect,
             options,
-            framer: Framer::default(),
+            framer: if options.array { Framer::items() } else { Framer::events() },
             reading: Reading::new(),
             tracks: Vec::new(),
             queue: VecDeque::new(),
             held: 0,
             run: Run::default(),
-            sent: Sent::default(),
+            sent: Sent { array: options.array, ..Sent::default() },
             released: Vec::new(),
             usage: None,
             findings: Vec::new(),
@@ -99,7 +108,7 @@ impl Events {
             match self.framer.next_event() {
                 Ok(Some(place)) => self.event(place, out),
                 Ok(None) => break,
-                Err(sse::TooLong) => self.stop = Some(Stop::TooLong),
+                Err(TooLong) => self.stop = Some(Stop::TooLong),
             }
         }
         self.flush(out);
@@ -128,12 +137,12 @@ impl Events {
 
     /// Whether the last event has been released.
     pub fn is_complete(&self) -> bool {
-        self.sent.terminal || self.released.iter().any(|(_, marks)| marks.terminal)
+        self.sent.terminal || self.released.iter().any(|gone| gone.marks.terminal)
     }
 
     /// The pieces from `first` on of those released last will not be sent.
     pub fn take_back(&mut self, first: usize) {
-        self.released.retain(|&(index, _)| index < first);
+        self.released.retain(|gone| gone.piece < first);
     }
 
     /// Counts as sent what was released last, once the caller has taken all of it from `out`.
@@ -145,9 +154,30 @@ impl Events {
 
     /// Counts as sent everything that was released.
     pub fn count_sent(&mut self) {
-        for (_, marks) in self.released.drain(..) {
+        let mut released = std::mem::take(&mut self.released);
+        for Gone { marks, raw, .. } in released.drain(..) {
             self.sent.note(&marks);
+            if !raw.is_empty() {
+                self.remember(&raw);
+            }
         }
+        self.released = released;
+    }
+
+    /// Remembers what an early ending must repeat of an event that went to the client.
+    fn remember(&mut self, raw: &Bytes) {
+        let data = self.framer.data(raw);
+        let payload = payload(raw, &data);
+        if self.reading.read(payload, self.dialect.event(), false).is_ok() {
+            self.dialect.refine(payload, &mut self.reading);
+            self.dialect.remember(payload, &self.reading, &mut self.sent);
+        }
+    }
+
+    /// Notes that an event goes out as piece `piece` of the caller's list.
+    fn gone(&mut self, piece: usize, marks: Marks, raw: &Bytes) {
+        let raw = if self.dialect.remembers() { raw.clone() } else { Bytes::new() };
+        self.released.push(Gone { piece, marks, raw });
     }
 
     /// Drops what is held.
@@ -163,8 +193,12 @@ impl Events {
 
     /// Takes one event. `place` says where in the framer's buffer it stands.
     fn whole(&mut self, raw: Bytes, place: Option<Range<usize>>, out: &mut Vec<Released>) {
-        let data = sse::data(&raw);
+        let data = self.framer.data(&raw);
         let marks = self.read(payload(&raw, &data));
+        if marks.ends_first {
+            self.end_channels(&marks);
+            self.apply(None);
+        }
         let text = self.scan(payload(&raw, &data));
         self.end_channels(&marks);
         let dropped = marks.only_usage && self.options.strip_usage;
@@ -226,9 +260,9 @@ impl Events {
             if event.dropped {
                 continue;
             }
-            self.released.push((out.len(), event.marks));
-            let deltas = u32::from(event.text > 0);
-            out.push(Released { bytes: event.bytes(), text_len: event.text, deltas });
+            let (deltas, bytes) = (u32::from(event.text > 0), event.bytes());
+            self.gone(out.len(), event.marks, &bytes);
+            out.push(Released { bytes, text_len: event.text, deltas });
         }
     }
 
@@ -248,7 +282,7 @@ impl Events {
             self.flush(out);
             self.run.bytes.start = start.unwrap_or(0);
         }
-        self.released.push((out.len(), marks));
+        self.gone(out.len(), marks, &raw);
         let Some(place) = place else {
             return out.push(Released { bytes: raw, text_len: text, deltas });
         };
@@ -268,13 +302,17 @@ impl Events {
     /// Releases the decided part of the event that waits at the head of the queue.
     pub fn relax(&mut self, out: &mut Vec<Released>) {
         self.settle(out);
+        // An item of an array cannot be said in two: the bracket or comma before it belongs to one of them only.
+        if self.options.array {
+            return;
+        }
         let Some(event) = self.queue.front_mut() else { return };
         let [part] = &event.parts[..] else { return };
         let clear = self.tracks[part.track].clear();
         let before = event.raw.len();
         if let Some(first) = event.split(clear) {
             self.held -= before - event.raw.len();
-            self.released.push((out.len(), first.marks));
+            self.gone(out.len(), first.marks, &first.raw);
             out.push(Released { bytes: first.raw, text_len: first.text, deltas: 1 });
         }
     }

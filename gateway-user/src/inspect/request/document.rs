@@ -23,7 +23,7 @@ pub struct Document {
     pub findings: Vec<Located>,
     /// What was read; empty when `broken`.
     pub reading: Reading,
-    /// Decoded bytes of text.
+    /// Decoded bytes of text; in a reply, without the instructions and tools it repeats.
     pub text: u64,
     /// Why it could not be read.
     pub broken: Option<JsonError>,
@@ -59,7 +59,7 @@ impl Document {
             }
         }
         for &(span, _) in reading.logprobs.iter().filter(|(_, choice)| changed.contains(choice)) {
-            document.edits.push(Edit { span, text: "null".to_owned() });
+            document.edits.push(Edit::empty(body, span));
         }
         document.reading = reading;
         document
@@ -108,7 +108,11 @@ impl Judge<'_> {
         } else {
             raw
         };
-        document.text += text.len() as u64;
+        // Some replies repeat what was asked for; that is no output.
+        let asked = matches!(piece.channel.kind, Kind::System | Kind::ToolDefinition);
+        if !(asked && self.direction == Direction::Reply) {
+            document.text += text.len() as u64;
+        }
         let direction = if piece.signed { Direction::Reply } else { self.direction };
         let json = piece.form == Form::Json;
         scan_string(self.engine, direction, text, json, &mut self.inner, &mut self.found);

@@ -1,18 +1,24 @@
 //! The dialects: what each LLM API's fields mean, how its refusals look and how its streams end.
 
+pub mod answer;
 pub mod anthropic;
+pub mod gemini;
 pub mod opaque;
 pub mod openai_chat;
+pub mod openai_responses;
 
 use std::fmt::Debug;
 
+use answer::Answer;
+
 use crate::wire::event::Usage;
 use crate::wire::json::Span;
-use crate::wire::reading::{Facts, Tokenised};
+use crate::wire::reading::{Facts, Reading, Tokenised};
 use crate::wire::shape::Shape;
 
 /// Every dialect, by name; the catalog of providers refers to them.
-pub const ALL: &[&dyn Dialect] = &[&openai_chat::OpenAiChat, &anthropic::Anthropic, &opaque::Opaque];
+pub const ALL: &[&dyn Dialect] =
+    &[&openai_chat::OpenAiChat, &openai_responses::OpenAiResponses, &anthropic::Anthropic, &opaque::Opaque];
 
 /// The dialect with this name.
 pub fn by_name(name: &str) -> Option<&'static dyn Dialect> {
@@ -38,6 +44,10 @@ pub trait Dialect: Send + Sync + Debug {
     /// The fields of one event of a streamed reply.
     fn event(&self) -> &'static Shape;
 
+    /// Puts right what the fields of an event alone do not say: which channel a text belongs to, where that depends on
+    /// the event's type.
+    fn refine(&self, _event: &[u8], _reading: &mut Reading) {}
+
     /// What an event does to its stream.
     fn marks(&self, event: &[u8], facts: &Facts) -> Marks;
 
@@ -50,6 +60,15 @@ pub trait Dialect: Send + Sync + Debug {
     /// The bytes that end a running stream early, so that every client shows why and none repeats the request. They
     /// follow whole events. Empty where the dialect has no such ending: then only breaking the connection is left.
     fn ending(&self, sent: &Sent, ending: &Ending<'_>) -> Vec<u8>;
+
+    /// Whether an early ending has to repeat what was said. If so, [`Dialect::remember`] is given every event that goes
+    /// to the client.
+    fn remembers(&self) -> bool {
+        false
+    }
+
+    /// Takes into `sent` what an early ending will have to repeat of an event.
+    fn remember(&self, _event: &[u8], _reading: &Reading, _sent: &mut Sent) {}
 
     /// What to put where in a request so that it asks for usage at the end of its stream; `None` when it needs no
     /// asking or already does.
@@ -125,6 +144,8 @@ pub struct Marks {
     pub opens: Option<(u16, bool)>,
     /// A content block ends, and its channels with it.
     pub closes: Option<u16>,
+    /// What it ends is complete before its own texts, which repeat it or are others.
+    pub ends_first: bool,
     /// Choices it speaks of, one bit each.
     pub choices: u64,
     /// Choices that end, and their channels with them.
@@ -170,6 +191,10 @@ pub struct Sent {
     pub stopped: bool,
     /// The last event has gone.
     pub terminal: bool,
+    /// The stream is one JSON array, whose items are its events.
+    pub array: bool,
+    /// What an early ending has to repeat.
+    pub answer: Answer,
 }
 
 impl Sent {

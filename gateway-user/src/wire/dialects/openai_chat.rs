@@ -257,7 +257,8 @@ fn usage(usage: &Usage) -> String {
     )
 }
 
-fn error(reason: Reason, message: &str) -> String {
+/// An error body as all of OpenAI's APIs have it.
+pub(super) fn error(reason: Reason, message: &str) -> String {
     format!(
         "{{\"error\":{{\"message\":{},\"type\":\"invalid_request_error\",\"param\":null,\"code\":\"{}\"}}}}",
         quoted(message),

@@ -2,7 +2,7 @@
 
 use crate::wire::event::Kind;
 use crate::wire::json::Span;
-use crate::wire::reading::{Reading, bit};
+use crate::wire::reading::{Piece, Reading, bit};
 use crate::wire::shape::{Field, Scope};
 
 /// A scope that is still open.
@@ -19,6 +19,7 @@ pub(super) struct Open {
     pub(super) role: Kind,
     pub(super) text_source: bool,
     pub(super) finished: bool,
+    pub(super) thought: bool,
 }
 
 impl Reading {
@@ -40,6 +41,7 @@ impl Reading {
             role: Kind::User,
             text_source: false,
             finished: false,
+            thought: false,
         });
     }
 
@@ -85,6 +87,9 @@ impl Reading {
                 self.logprobs.push((span, 0));
             }
             Scope::StreamOptions => self.facts.stream_options = Some(span),
+            Scope::Item => self.facts.item = Some(span),
+            Scope::Part if open.thought => pieces.iter_mut().for_each(Piece::think),
+            Scope::Part => {}
             Scope::Usage | Scope::Error => {}
         }
     }

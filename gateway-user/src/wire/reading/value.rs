@@ -48,6 +48,7 @@ impl Reading {
         match fact {
             Fact::Model => self.facts.model = Some(span),
             Fact::Id => self.facts.id = Some(span),
+            Fact::ItemId => self.facts.item_id = Some(span),
             Fact::EventType => self.facts.event_type = Some(span),
             Fact::BlockType => self.facts.block_type = Some(span),
             Fact::Finish => match self.scopes.iter_mut().rfind(|open| open.scope == Scope::Choice) {
@@ -92,9 +93,12 @@ impl Reading {
             Fact::OutputTokens => tokens.output = value,
             Fact::ReasoningTokens => tokens.reasoning = value,
             Fact::MaxTokens => self.facts.max_tokens = value,
+            Fact::ExtraInputTokens => tokens.extra_input = value,
             Fact::Created => self.facts.created = value,
+            Fact::Sequence => self.facts.sequence = value,
+            Fact::Part => self.facts.part = Some(value.map_or(u16::MAX, small)),
             Fact::Choice | Fact::Block => {
-                let number = value.map_or(u16::MAX, |value| value.min(u64::from(u16::MAX)) as u16);
+                let number = value.map_or(u16::MAX, small);
                 let wanted = if fact == Fact::Choice { Scope::Choice } else { Scope::Block };
                 match self.scopes.iter_mut().rfind(|open| open.scope == wanted) {
                     Some(open) => open.number = number,
@@ -109,6 +113,11 @@ impl Reading {
         match field {
             Field::Fact(Fact::Stream) => self.facts.stream = value,
             Field::Fact(Fact::IncludeUsage) => self.facts.include_usage = Some((span, value)),
+            Field::Fact(Fact::Thought) => {
+                if let Some(part) = self.scopes.iter_mut().rfind(|open| open.scope == Scope::Part) {
+                    part.thought = value;
+                }
+            }
             _ => {}
         }
     }
@@ -118,6 +127,11 @@ impl Reading {
             self.facts.stream_options = Some(span);
         }
     }
+}
+
+/// A number as it names channels; all that are larger share the last one.
+fn small(value: u64) -> u16 {
+    value.min(u64::from(u16::MAX)) as u16
 }
 
 /// The kind of text a role writes.

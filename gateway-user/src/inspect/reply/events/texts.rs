@@ -38,6 +38,7 @@ impl Events {
             });
             return Marks::default();
         }
+        self.dialect.refine(payload, &mut self.reading);
         let marks = self.dialect.marks(payload, &self.reading.facts);
         if marks.usage {
             self.dialect.count(&self.reading.facts.tokens, self.usage.get_or_insert_default());
@@ -63,7 +64,7 @@ impl Events {
             } else {
                 piece.span.of(payload)
             };
-            let running = piece.reach != Reach::Whole && self.run_on(&piece, text);
+            let running = matches!(piece.reach, Reach::Running | Reach::Unknown) && self.run_on(&piece, text);
             if piece.reach != Reach::Running {
                 self.scan_alone(payload, &piece, text);
             }
@@ -117,11 +118,24 @@ impl Events {
                 let span = Span { start: piece.span.start + span.start, end: piece.span.start + span.end };
                 let text = escaped_for(piece.form, &self.engine.rule(finding.rule).mask);
                 self.scratch.edits.push(Edit { span, text });
+                let repeated =
+                    self.reading.logprobs.iter().filter(|(_, choice)| *choice == piece.channel.choice);
+                self.scratch.edits.extend(repeated.map(|&(span, _)| Edit::empty(payload, span)));
             }
             self.sealed |= finding.action == Action::Block;
-            self.note(piece.channel, finding, piece.signed);
+            if piece.reach != Reach::Again || !self.is_noted(&finding) {
+                self.note(piece.channel, finding, piece.signed);
+            }
         }
         self.scratch.found = found;
+    }
+
+    /// Whether the same value was found before.
+    fn is_noted(&self, finding: &Finding) -> bool {
+        let same = |known: &Finding| {
+            (known.rule, known.action, known.digest) == (finding.rule, finding.action, finding.digest)
+        };
+        self.findings.iter().any(|located| same(&located.finding))
     }
 
     /// The index of a piece's track.

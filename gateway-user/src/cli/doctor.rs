@@ -1,0 +1,188 @@
+//! `gateway doctor`: will it work, tried.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::{
+    Failure, Outcome,
+    args::Common,
+    ask::block_on,
+    config,
+    output::{self, line},
+};
+use crate::{
+    app,
+    capture::cgroup,
+    config::Config,
+    doctor::{
+        self, Check, DoctorError, Examined, Examiner, Finding, State, Verdict,
+        upstream::{self, Answer, Reach},
+    },
+    provider::{Catalog, HostName},
+    tls::{Trust, Upstreams},
+};
+
+/// Something will fail.
+const WILL_FAIL: u8 = 1;
+/// Where LLM hosts listen.
+const PORT: u16 = 443;
+/// Most process numbers shown in a row.
+const SHOWN_PIDS: usize = 4;
+
+/// Looks at a cgroup, at a process, at upstreams, or at this machine.
+pub fn doctor(common: &Common, cgroup: Option<&str>, pid: Option<u32>, hosts: Option<&[String]>) -> Outcome {
+    let config = config::load(common, |_| ())?;
+    match (cgroup, pid, hosts) {
+        (_, _, Some(hosts)) => upstreams(common, &config, hosts),
+        (None, None, None) => machine(common, &config),
+        (cgroup, pid, None) => processes(common, &config, cgroup, pid),
+    }
+}
+
+fn processes(common: &Common, config: &Config, name: Option<&str>, pid: Option<u32>) -> Outcome {
+    let pids = match (name, pid) {
+        (Some(name), _) => {
+            let path = cgroup::resolve(name)?;
+            let pids = cgroup::processes(&path);
+            if pids.is_empty() {
+                return Err(DoctorError::Empty(path).into());
+            }
+            pids
+        }
+        (None, Some(pid)) if !std::path::Path::new(&format!("/proc/{pid}")).exists() => {
+            return Err(DoctorError::NoProcess(pid).into());
+        }
+        (None, pid) => pid.into_iter().collect(),
+    };
+    let trust = app::trust(config, &app::catalog(config)?)?;
+    trust.publish()?;
+    let examiner = Arc::new(Examiner::new(trust)?);
+    let examined = block_on(examiner.processes(&pids))?;
+    let fails = examined.findings.iter().any(|finding| finding.verdict == Verdict::WillFail);
+    if common.json {
+        output::json(&json!(examined));
+    } else {
+        shown(&examined);
+    }
+    Ok(if fails || !examined.unreadable.is_empty() { WILL_FAIL } else { 0 })
+}
+
+fn shown(examined: &Examined) {
+    findings(&examined.findings);
+    for process in &examined.unreadable {
+        line(process);
+    }
+    if examined.left_out > 0 {
+        line(format_args!("{} more processes were left out", examined.left_out));
+    }
+}
+
+fn findings(findings: &[Finding]) {
+    let row = |finding: &Finding| {
+        let mut pids: Vec<String> = finding.pids.iter().take(SHOWN_PIDS).map(u32::to_string).collect();
+        if finding.pids.len() > SHOWN_PIDS {
+            pids.push(format!("+{}", finding.pids.len() - SHOWN_PIDS));
+        }
+        let client =
+            if finding.client.is_empty() { String::new() } else { format!(" · {}", finding.client) };
+        vec![
+            pids.join(","),
+            finding.process.clone(),
+            format!("{}{client}", finding.runtime),
+            finding.verdict.to_string(),
+            finding.reason.clone(),
+        ]
+    };
+    if findings.is_empty() {
+        return;
+    }
+    let rows: Vec<Vec<String>> = findings.iter().map(row).collect();
+    output::table(&["PID", "PROCESS", "RUNTIME", "VERDICT", "WHY"], &rows);
+    let mut said = Vec::new();
+    for finding in findings {
+        if let Some(fix) = finding.fix.as_ref().filter(|fix| !said.contains(fix)) {
+            let proven = if finding.proven { " (tried: then it works)" } else { "" };
+            line(format_args!("\nfix for {} {}{proven}:\n  {fix}", finding.process, finding.client));
+            said.push(fix);
+        }
+    }
+}
+
+fn machine(common: &Common, config: &Config) -> Outcome {
+    let hosts = app::known_hosts(&app::catalog(config)?);
+    let checks = doctor::machine(&config.state, &hosts);
+    let found = match Trust::open(&config.state) {
+        Ok(trust) => block_on(Arc::new(Examiner::new(trust)?).machine())?,
+        Err(_) => Vec::new(),
+    };
+    let wrong = checks.iter().any(|check| check.state == State::Wrong)
+        || found.iter().any(|finding| finding.verdict == Verdict::WillFail);
+    if common.json {
+        output::json(&json!({ "checks": checks, "runtimes": found }));
+        return Ok(u8::from(wrong));
+    }
+    let row = |check: &Check| {
+        let fix = check.fix.clone().unwrap_or_default();
+        vec![check.name.to_owned(), check.state.to_string(), check.what.clone(), fix]
+    };
+    let rows: Vec<Vec<String>> = checks.iter().map(row).collect();
+    output::table(&["CHECK", "STATE", "FOUND", "WHAT TO DO"], &rows);
+    if !found.is_empty() {
+        line("\nRuntimes of this machine, as `gateway run` starts them:");
+        findings(&found);
+    }
+    Ok(u8::from(wrong))
+}
+
+fn upstreams(common: &Common, config: &Config, names: &[String]) -> Outcome {
+    let catalog = app::catalog(config)?;
+    let (hosts, skipped) = if names.is_empty() { exact(&catalog) } else { (named(names)?, Vec::new()) };
+    let upstreams = Upstreams::new(config.upstream_ca.as_deref())?;
+    let answers = block_on(upstream::ask(&hosts, PORT, upstreams))?;
+    let fine = answers.iter().all(|answer| answer.reach == Reach::Fine);
+    if common.json {
+        output::json(&json!({ "answers": answers, "skipped": skipped }));
+        return Ok(if fine { 0 } else { WILL_FAIL });
+    }
+    let row = |answer: &Answer| {
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        vec![
+            answer.host.clone(),
+            answer.reach.to_string(),
+            answer.alpn.unwrap_or_default().to_owned(),
+            format!("{} ms", answer.milliseconds),
+            text(&answer.issuer),
+            answer.what.clone(),
+            text(&answer.fix),
+        ]
+    };
+    let rows: Vec<Vec<String>> = answers.iter().map(row).collect();
+    output::table(
+        &["HOST", "ANSWER", "ALPN", ">TIME", "CERTIFICATE OF", "WHAT HAPPENED", "WHAT TO DO"],
+        &rows,
+    );
+    if answers.iter().all(|answer| answer.unresolved) && !answers.is_empty() {
+        line("no name could be resolved: this machine has no network, or no DNS");
+    }
+    for pattern in skipped {
+        line(format_args!(
+            "{pattern} stands for many names: give one, as in `gateway doctor --upstream NAME`"
+        ));
+    }
+    Ok(if fine { 0 } else { WILL_FAIL })
+}
+
+/// The names of the catalog that can be asked, and the patterns that stand for many.
+fn exact(catalog: &Catalog) -> (Vec<String>, Vec<String>) {
+    let known = app::known_hosts(catalog);
+    known.into_iter().partition(|host| !host.contains('*'))
+}
+
+fn named(names: &[String]) -> Result<Vec<String>, Failure> {
+    let name = |text: &String| match HostName::parse(text) {
+        Some(name) => Ok(name.to_string()),
+        None => Err(anyhow::anyhow!("`{text}` is no host name: write it as in api.openai.com").into()),
+    };
+    names.iter().map(name).collect()
+}
