@@ -48,11 +48,7 @@ const SETS: &[Set] = &[
         file: ("requirements.txt", include_str!("../../tests/clients/install/aider.txt")),
         steps: &[VENV, PIP],
     },
-    Set {
-        folder: "go",
-        file: ("turn.go", include_str!("../../tests/clients/turn/turn.go")),
-        steps: &[GO],
-    },
+    Set { folder: "go", file: ("turn.go", include_str!("../../tests/clients/turn/turn.go")), steps: &[GO] },
 ];
 
 /// Installs every set below `dir`. Does nothing for those that are there in the same versions.
