@@ -4,6 +4,7 @@ mod answers;
 mod attach;
 mod coverage;
 mod doors;
+mod earlier;
 mod rights;
 mod run;
 mod secret;
