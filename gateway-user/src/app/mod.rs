@@ -59,6 +59,8 @@ pub struct App {
     pub store: Arc<dyn Store>,
     /// The CA and its bundles.
     pub trust: Trust,
+    /// What enters other network namespaces, at the transparent door.
+    threads: Option<spaces::Threads>,
 }
 
 /// An app to be served: its policy, its name and how its connections are steered.
@@ -108,6 +110,9 @@ impl App {
             exempt,
             key,
         };
+        // Before rights are given up: these threads keep what they need.
+        let is_steered = apps.iter().any(|app| app.steer.is_some());
+        let threads = is_steered.then(spaces::Threads::start).transpose()?;
         let steers = steer::attach(&apps)?;
         let served: Vec<Served> = apps
             .into_iter()
@@ -117,7 +122,7 @@ impl App {
             .collect();
         let services = served.first().map(|first| Arc::clone(&first.services));
         let services = services.context("there is no app to serve")?;
-        Ok(App { services, served, store, trust })
+        Ok(App { services, served, store, trust, threads })
     }
 
     /// Writes everything down and lets go of the store.

@@ -62,7 +62,8 @@ pub async fn run(
 ) -> anyhow::Result<(Stopped, Vec<Served>)> {
     let (orders, mut ordered) = mpsc::channel(ORDERS);
     let connections = Arc::new(Semaphore::new(app.services.config.limits.connections));
-    let serving = Arc::new(Serving::open(&app.served, doors.transparent, &connections).await?);
+    let serving =
+        Arc::new(Serving::open(&app.served, doors.transparent, app.threads.as_ref(), &connections).await);
     let control = control(app, Arc::clone(&serving), orders)?;
     let proxy = doors.proxy.map(|(listener, upstream)| {
         let services = Arc::clone(&app.services);

@@ -10,10 +10,7 @@ use super::{
     doors::{self, Transparent},
     spaces::{Spaces, Threads},
 };
-use crate::{
-    capture::{cgroup, rights},
-    flow::Services,
-};
+use crate::{capture::cgroup, flow::Services};
 
 /// The apps and their doors.
 pub struct Serving(Mutex<Vec<One>>);
@@ -34,21 +31,20 @@ impl Serving {
     pub async fn open(
         served: &[Served],
         doors: Vec<Transparent>,
+        threads: Option<&Threads>,
         connections: &Arc<Semaphore>,
-    ) -> std::io::Result<Serving> {
-        // With the rights that are kept for it; this thread has none any more.
-        let threads = (!doors.is_empty()).then(|| rights::privileged(Threads::start)).transpose()?;
+    ) -> Serving {
         let mut all = Vec::with_capacity(served.len());
         let mut doors = doors.into_iter();
         for served in served {
             let id = served.cgroup.as_deref().and_then(|path| cgroup::id(path).ok());
             let door = match doors.next() {
-                Some(door) => open_door(served, door, threads.as_ref(), connections).await,
+                Some(door) => open_door(served, door, threads, connections).await,
                 None => Vec::new(),
             };
             all.push(One { served: served.clone(), cgroup: id.unwrap_or(0), door, ending: false });
         }
-        Ok(Serving(Mutex::new(all)))
+        Serving(Mutex::new(all))
     }
 
     /// Whether the app with this cgroup is served and not already let go.
