@@ -18,7 +18,11 @@ use super::{
 };
 use crate::{
     app::{self, Attachment, Served, Stopped},
-    capture::{Preflight, Steering, cgroup, rights, target},
+    capture::{
+        Preflight, Steering, cgroup,
+        rights::{self, Needs},
+        target,
+    },
     config::{Config, Fail},
 };
 
@@ -41,7 +45,7 @@ pub fn attach(common: &Common, steer: &SteerArgs, places: &PlaceArgs, create: bo
     let runtime = runtime(&config)?;
     let (stopped, left) = runtime.block_on(async {
         let (app, doors, addresses) = app::attach(&config, apps)?;
-        app.settle(false)?;
+        app.settle(Needs::default())?;
         let ready = || ready(attached(&app.served, &addresses));
         let (stopped, left) = app::run(&app, doors, ready, std::future::pending()).await?;
         app.close()?;
@@ -150,7 +154,7 @@ fn protected(
         let (app, doors, _) = app::attach(&config, vec![attachment])?;
         let ends_others = account.is_some();
         let mut child = launch::start(&app, path, command, account)?;
-        app.settle(ends_others)?;
+        app.settle(Needs { removes_cgroup: true, ends_others, ..Needs::default() })?;
         let mut status = None;
         app::run(&app, doors, || (), async { status = Some(child.wait().await) }).await?;
         let status = match status {

@@ -10,7 +10,8 @@ use super::{
 };
 use crate::{
     app,
-    config::{AppConfig, Config, Explained},
+    config::{Action, AppConfig, Config, Explained, Mode},
+    inspect::{Engine, RuleInfo},
     wire::event::Direction,
 };
 
@@ -22,6 +23,7 @@ pub fn explain(common: &Common) -> Outcome {
     let settings = config.explain();
     let held: Vec<(Direction, Vec<crate::inspect::Hold>)> =
         [Direction::Request, Direction::Reply].map(|direction| (direction, engine.held_by(direction))).into();
+    let rules = rules(engine, config.mode);
     if common.json {
         let held: Vec<_> = held
             .iter()
@@ -37,9 +39,13 @@ pub fn explain(common: &Common) -> Outcome {
             })
             .collect();
         let apps: Vec<_> = config.apps.iter().map(|app| described(app, &config)).collect();
-        let held =
-            json!({ "settings": settings, "apps": apps, "held": held, "engine_bytes": engine.memory() });
-        output::json(&held);
+        output::json(&json!({
+            "settings": settings,
+            "apps": apps,
+            "rules": rules,
+            "held": held,
+            "engine_bytes": engine.memory(),
+        }));
         return Ok(0);
     }
     let row =
@@ -77,7 +83,32 @@ pub fn explain(common: &Common) -> Outcome {
             .collect();
         table(&["RULE", "ACTION", ">HOLDS AT MOST (BYTES)"], &rows);
     }
+    line("");
+    line("Every rule, and what it does. Rules that allow do not look; those that warn hold nothing back.");
+    let rows: Vec<Vec<String>> = rules
+        .iter()
+        .map(|rule| {
+            ["rule", "category", "request", "reply", "about"].map(|field| output::text(&rule[field])).into()
+        })
+        .collect();
+    table(&["RULE", "CATEGORY", "REQUEST", "REPLY", "LOOKS FOR"], &rows);
     Ok(0)
+}
+
+/// Every rule with its effective actions.
+fn rules(engine: &Engine, mode: Mode) -> Vec<serde_json::Value> {
+    let most = if mode == Mode::Warn { Action::Warn } else { Action::Block };
+    let action = |rule: &RuleInfo, direction| rule.action(direction).min(most).to_string();
+    let one = |rule: &RuleInfo| {
+        json!({
+            "rule": rule.id,
+            "category": rule.category,
+            "request": action(rule, Direction::Request),
+            "reply": action(rule, Direction::Reply),
+            "about": rule.description,
+        })
+    };
+    engine.rules().iter().map(one).collect()
 }
 
 /// An app of the configuration, for machines: where it is, and what is its own.
