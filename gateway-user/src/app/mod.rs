@@ -2,6 +2,7 @@
 
 mod answers;
 mod attach;
+mod comeback;
 mod coverage;
 mod doors;
 mod rights;
@@ -30,7 +31,7 @@ pub use secret::digest_key;
 use crate::{
     audit::Journal,
     capture::{Exempt, SteerOptions, Steering},
-    config::{Config, Dictionary, Mode},
+    config::{Config, Dictionary, Mode, Place},
     flow::{Coverage, Remembered, Running, Services, Untrusted},
     identity::Digester,
     inspect::{Engine, RuleSet},
@@ -61,6 +62,7 @@ pub struct App {
     pub trust: Trust,
     /// What enters other network namespaces, at the transparent door.
     threads: Option<spaces::Threads>,
+    shared: Arc<Shared>,
 }
 
 /// An app to be served: its policy, its name and how its connections are steered.
@@ -69,6 +71,8 @@ pub struct Wanted {
     pub config: Config,
     /// What it is called, in records and for its budget.
     pub name: String,
+    /// How its cgroup was named, where it is to be found again after a restart.
+    pub place: Option<Place>,
     /// Steering of its cgroup; none at the proxy doors.
     pub steer: Option<SteerOptions>,
 }
@@ -80,6 +84,8 @@ pub struct Served {
     pub services: Arc<Services>,
     /// Its cgroup; none at the proxy doors.
     pub cgroup: Option<PathBuf>,
+    /// How that was named.
+    pub place: Option<Place>,
 }
 
 impl App {
@@ -98,7 +104,7 @@ impl App {
         let trust = trust(config, &catalog)?;
         trust.publish().context("the trust bundles cannot be written")?;
         let exempt = Exempt::default();
-        let shared = Shared {
+        let shared = Arc::new(Shared {
             pool: Arc::new(pool(config, exempt.clone())?),
             leaves: Arc::new(Leaves::new(Arc::clone(trust.authority()))?),
             journal: Arc::new(Journal::open(Arc::clone(&store))?),
@@ -109,7 +115,7 @@ impl App {
             ledger,
             exempt,
             key,
-        };
+        });
         // Before rights are given up: these threads keep what they need.
         let is_steered = apps.iter().any(|app| app.steer.is_some());
         let threads = is_steered.then(spaces::Threads::start).transpose()?;
@@ -122,7 +128,7 @@ impl App {
             .collect();
         let services = served.first().map(|first| Arc::clone(&first.services));
         let services = services.context("there is no app to serve")?;
-        Ok(App { services, served, store, trust, threads })
+        Ok(App { services, served, store, trust, threads, shared })
     }
 
     /// Writes everything down and lets go of the store.
@@ -177,7 +183,7 @@ impl Shared {
             digester: Digester::new(&self.key),
             spoken: Mutex::new(HashMap::new()),
         };
-        Served { services: Arc::new(services), cgroup }
+        Served { services: Arc::new(services), cgroup, place: app.place }
     }
 }
 
