@@ -95,16 +95,17 @@ fn open(config: Config, path: &Path) -> Result<(App, Listeners, SocketAddrV4), F
         Some(Err(_)) | None => listen::bind_loopback(None)?,
     };
     let (listen_v4, listen_v6) = bound.addresses()?;
+    let catalog = app::catalog(&config)?;
     let options = SteerOptions {
         cgroup: path.to_owned(),
         listen_v4,
         listen_v6,
         ports: config.ports.clone(),
-        endpoints: vec![],
+        endpoints: catalog.endpoints(),
         scope: config.steer,
         quic: config.quic,
         fail: config.fail,
-        known_hosts: app::known_hosts(&app::catalog(&config)?),
+        known_hosts: app::known_hosts(&catalog),
     };
     let name = app_name(path);
     let app = App::open(&config.clone(), vec![Wanted { config, name, steer: Some(options) }])?;

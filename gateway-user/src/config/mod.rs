@@ -21,8 +21,8 @@ pub use layers::{Layers, Overrides};
 pub use problem::{Origin, Problem};
 pub use suggest::did_you_mean;
 pub use values::{
-    Action, Cut, Dictionary, Fail, Limits, Mode, Plain, Quic, ReportingPaths, RuleActions, Rules, SteerScope,
-    Treatment, UnknownModel, Untrusting, Via, dollars, nano_dollars,
+    Action, Cut, Dictionary, Fail, Limits, LocalEngine, Mode, Plain, Quic, ReportingPaths, RuleActions,
+    Rules, SteerScope, Treatment, UnknownModel, Untrusting, Via, dollars, nano_dollars,
 };
 
 /// The exit code for a command line or configuration that cannot be used (`EX_USAGE` of sysexits.h).
@@ -67,6 +67,8 @@ pub struct Config {
     pub rules: Rules,
     /// Provider files beside the built-in ones.
     pub providers: Vec<PathBuf>,
+    /// The local engines that are steered and inspected.
+    pub local: Vec<LocalEngine>,
     /// Price files beside the built-in ones.
     pub prices: Vec<PathBuf>,
     /// What a model without a price costs.
@@ -113,6 +115,7 @@ impl Config {
             cut: Cut::Text,
             rules: Rules::default(),
             providers: vec![],
+            local: ["ollama", "lmstudio"].map(|id| LocalEngine { id: id.to_owned(), address: None }).to_vec(),
             prices: vec![],
             unknown_model: UnknownModel::Highest,
             limits: defaults,

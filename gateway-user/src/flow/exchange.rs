@@ -160,6 +160,7 @@ async fn infer(site: &Arc<Site>, mut flow: Flow, route: Route, request: Request<
     };
     let expected = Expected {
         dialect: route.dialect,
+        streams: route.streams,
         strip_usage: judged.asked_usage,
         with_usage: judged.wants_usage || !judged.asked_usage,
         request: digest,
@@ -176,7 +177,10 @@ fn judge_request(
     text: &Bytes,
 ) -> Result<(Flow, Judged), (Flow, Stop)> {
     let options = JudgeOptions { ask_usage: route.charged && site.host.asks_usage() };
-    let judged = judge(&site.services.engine, route.dialect, text, options);
+    let mut judged = judge(&site.services.engine, route.dialect, text, options);
+    // Some dialects name the model in the path.
+    judged.model = judged.model.or_else(|| route.model.clone());
+    judged.stream |= route.streams;
     flow.bytes(raw.len() as u64, 0);
     flow.note(|record| {
         record.request.before = Some(Digest::of(raw));

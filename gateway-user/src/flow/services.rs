@@ -94,7 +94,7 @@ impl Services {
         if steer.host_of(address.ip()).is_some() {
             return;
         }
-        if let Err(error) = steer.learn(address.ip(), &host.pattern().to_string()) {
+        if let Err(error) = steer.learn(address.ip(), &host.place().to_string()) {
             tracing::warn!(%address, %error, "the kernel could not be taught an address");
         }
     }
