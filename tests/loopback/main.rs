@@ -1,6 +1,7 @@
 //! Tests of the whole gateway over loopback: the real binary, a simulated provider, raw HTTP; no root needed.
 
 mod commands;
+mod dialects;
 mod doors;
 mod fidelity;
 mod hostile;
