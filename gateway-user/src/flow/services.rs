@@ -75,8 +75,8 @@ impl Services {
     }
 
     /// The local engine that listens at `address`, if one is known there.
-    pub fn engine_at(&self, _address: Option<SocketAddr>) -> Option<Arc<Host>> {
-        None
+    pub fn engine_at(&self, address: Option<SocketAddr>) -> Option<Arc<Host>> {
+        self.catalog.endpoint(address?)
     }
 
     /// Where connections of `origin` that came to `fate` are counted: by the host they named, else by address.
