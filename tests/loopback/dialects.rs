@@ -1,8 +1,8 @@
 //! Responses and Gemini over the real wire: redacted, refused, cut, recorded, each in the dialect's own shapes.
 
 use gateway::simulate::{Outcome, sample_key};
-use gateway_tests::gateway::Gateway;
-use gateway_tests::http::{self, Reply};
+use gateway_tests::gateway::{Gateway, State};
+use gateway_tests::http::{self, Connection, Reply};
 use gateway_tests::{PATIENCE, provider};
 use serde_json::{Value, json};
 
@@ -199,9 +199,36 @@ async fn counting_tokens_costs_nothing() {
 }
 
 #[tokio::test]
+async fn a_local_engine_is_inspected_and_free() {
+    let provider = provider().await;
+    let state = State::new(&provider);
+    let config = state.file("config.yaml", &format!("local: ['vllm={}']\n", provider.http));
+    let arguments =
+        ["--listen", "127.0.0.1:0", "--budget", "0.000000001", "--config", config.to_str().expect("UTF-8")];
+    let gateway = Gateway::start(state, &[&["proxy"], &arguments[..]].concat()).await;
+    let key = sample_key();
+    let case = &CASES[0];
+    let tunnel = Connection::tunnel(gateway.address, &provider.http.to_string()).await.expect("a tunnel");
+    let mut connection = tunnel.named("localhost");
+    connection.post(case.path, &case.body(&format!("my key is {key}"), "say=key deltas=40")).await;
+    let reply = connection.reply().await;
+    assert_eq!((reply.status, reply.complete), (200, true), "{}", reply.text());
+    assert!(!reply.text().contains(&key[..6]) && !provider.saw(key.as_bytes()));
+    let records = gateway.state.records_until(|records| records.len() == 1).await;
+    let record = &records[0];
+    assert_eq!((&record["provider"], &record["cost"]), (&json!("vllm"), &json!(0)), "{record}");
+    assert_eq!(
+        (&record["tokens"]["output"], &record["verdict"]),
+        (&json!(40), &json!("redacted")),
+        "{record}"
+    );
+    gateway.stop().await;
+}
+
+#[tokio::test]
 async fn the_catalog_is_listed_with_the_file_of_each_entry() {
     let provider = provider().await;
-    let state = gateway_tests::gateway::State::new(&provider);
+    let state = State::new(&provider);
     let mine = "providers:\n  - {id: ours, name: Ours, hosts: [llm.example.org], region: eu, apis: {openai: [/v1]}}\n";
     let file = state.file("mine.yaml", mine);
     let config =
