@@ -248,6 +248,7 @@ async fn giants_bombs_and_broken_frames_end_the_connection_and_nothing_leaves() 
         let mut socket = WebSocket::open(gateway.address, "/v1/live/echo", DEFLATE).await.expect("101");
         socket.send_raw(&bytes).await;
         assert_eq!(socket.closed().await, Some(code));
+        drop(socket);
         let records = gateway.state.records_until(|records| records.len() == index + 1).await;
         assert_eq!(records[index]["verdict"], "refused", "{records:#?}");
         assert!(records[index]["reason"].as_str().unwrap().contains("WebSocket"), "{records:#?}");

@@ -234,6 +234,10 @@ impl Session {
         if let Some(mut flow) = flow {
             let length = refusal.as_ref().map_or(0, Vec::len);
             flow.bytes(0, length as u64);
+            // As the message says, where there is one.
+            flow.note(|record| {
+                record.status = if length > 0 { http::StatusCode::BAD_REQUEST.as_u16() } else { 0 }
+            });
             flow.end(verdict, Some(&stop.message()));
         }
         let Some(refusal) = refusal else { return Some(Close::for_policy(&shown)) };
