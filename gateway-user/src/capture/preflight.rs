@@ -140,7 +140,7 @@ impl fmt::Display for Preflight {
 /// file system when it is absent and the rights allow it.
 pub fn missing() -> Vec<Missing> {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let status = fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
     let checks = [kernel(&release, OLDEST_EBPF), ebpf_rights(&status), cgroup2(), bpffs()];
     checks.into_iter().flatten().collect()
 }
@@ -148,7 +148,7 @@ pub fn missing() -> Vec<Missing> {
 /// Everything that stands in the way of steering with nftables.
 pub fn missing_for_nftables() -> Vec<Missing> {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let status = fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
     let checks = [kernel(&release, OLDEST_NFTABLES), nftables_rights(&status), cgroup2()];
     let missing: Vec<Missing> = checks.into_iter().flatten().collect();
     // Without rights nft says something less helpful.

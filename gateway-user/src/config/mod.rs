@@ -1,9 +1,11 @@
 //! What the operator asked for: read in layers, compiled, and for each value where it came from.
 
+mod apps;
 mod explain;
 mod keys;
 mod layers;
 mod node;
+mod place;
 mod problem;
 mod read;
 mod suggest;
@@ -16,8 +18,10 @@ use std::time::Duration;
 
 use http::Uri;
 
+pub use apps::{AppConfig, MAX_APPS};
 pub use explain::Explained;
 pub use layers::{Layers, Overrides};
+pub use place::Place;
 pub use problem::{Origin, Problem};
 pub use suggest::did_you_mean;
 pub use values::{
@@ -77,6 +81,8 @@ pub struct Config {
     pub limits: Limits,
     /// Threads of the data plane.
     pub workers: usize,
+    /// The apps that are served by one gateway, where the file names them.
+    pub apps: Vec<AppConfig>,
     /// Where metrics are served besides the control socket; always a loopback address.
     pub metrics: Option<SocketAddr>,
     origins: Vec<Origin>,
@@ -120,6 +126,7 @@ impl Config {
             unknown_model: UnknownModel::Highest,
             limits: defaults,
             workers: std::thread::available_parallelism().map_or(1, usize::from),
+            apps: vec![],
             metrics: None,
             origins: vec![Origin::BuiltIn; keys::KEYS.len()],
         }

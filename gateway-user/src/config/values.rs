@@ -240,7 +240,7 @@ pub struct RuleActions {
 pub struct Limits {
     /// Connections at once; more wait to be accepted.
     pub connections: usize,
-    /// The head of one request or reply, in bytes.
+    /// The head of one request, in bytes; that of a reply may have 256 KiB.
     pub header_bytes: usize,
     /// The body of a request that is judged whole, in bytes after decoding; strict mode refuses longer ones.
     pub request_bytes: usize,

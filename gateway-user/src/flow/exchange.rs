@@ -136,9 +136,13 @@ async fn infer(site: &Arc<Site>, mut flow: Flow, route: Route, request: Request<
     if let Err(stop) = take_in(site, &mut flow, &raw, &judged) {
         return Err((flow, stop));
     }
-    let principal = (site.origin.principal.app.as_str(), flow.key());
-    let digest = site.services.remembered.digest(principal, head.uri.path(), &text);
-    if let Some((reason, message)) = site.services.remembered.reason(digest, Instant::now()) {
+    let remembered = &site.services.remembered;
+    let key = flow.key().map(str::to_owned);
+    let path = head.uri.path().to_owned();
+    let digest =
+        |text: &Bytes| remembered.digest((site.origin.principal.app.as_str(), key.as_deref()), &path, text);
+    let known = (!remembered.is_empty()).then(|| digest(&text));
+    if let Some((reason, message)) = known.and_then(|digest| remembered.reason(digest, Instant::now())) {
         return Err((flow, Stop::Refused { reason, message }));
     }
     if route.charged {
@@ -149,11 +153,23 @@ async fn infer(site: &Arc<Site>, mut flow: Flow, route: Route, request: Request<
     }
     let body = forwarded(&mut flow, &mut head.headers, raw, judged.body);
     limit_encodings(&mut head.headers);
+    let encoded = head.headers.contains_key(header::ACCEPT_ENCODING);
+    if encoded && judged.asked_usage && site.services.config.mode == Mode::Warn {
+        // Warn mode passes encoded answers as they come, and could not take the extra usage out of one again.
+        head.headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    }
     // It was answered when the body was read.
     head.headers.remove(header::EXPECT);
     flow.added(begun);
     let request = Request::from_parts(head, SendBody::Whole { data: body, trailers });
-    let sent = match site.services.pool.send(&site.target, site.alpn, site.offer, request).await {
+    // Only a cut needs the digest, so it is made while upstream is at work.
+    let digested = async move {
+        tokio::task::yield_now().await;
+        known.unwrap_or_else(|| digest(&text))
+    };
+    let send = site.services.pool.send(&site.target, site.alpn, site.offer, request);
+    let (sent, digest) = tokio::join!(send, digested);
+    let sent = match sent {
         Ok(sent) => sent,
         Err(error) => return Err((flow, Fault::from(error).into())),
     };
