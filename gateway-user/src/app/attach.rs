@@ -24,7 +24,8 @@ pub struct Attachment {
 /// # Errors
 /// As [`App::open`], or no port can be bound.
 pub fn attach(config: &Config, apps: Vec<Attachment>) -> anyhow::Result<(App, Doors, Vec<SocketAddrV4>)> {
-    let known_hosts = known_hosts(&catalog(config)?);
+    let catalog = catalog(config)?;
+    let known_hosts = known_hosts(&catalog);
     let (mut wanted, mut bound, mut addresses) = (Vec::new(), Vec::new(), Vec::new());
     for Attachment { config, name, cgroup } in apps {
         let earlier = Steering::earlier_listener(&cgroup).map(|(v4, _)| v4.port());
@@ -42,7 +43,7 @@ pub fn attach(config: &Config, apps: Vec<Attachment>) -> anyhow::Result<(App, Do
             listen_v4,
             listen_v6,
             ports: config.ports.clone(),
-            endpoints: vec![],
+            endpoints: catalog.endpoints(),
             scope: config.steer,
             quic: config.quic,
             fail: config.fail,
