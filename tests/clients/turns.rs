@@ -117,7 +117,7 @@ impl Turn {
         let mut received = self.scene.provider.received();
         received.retain(|one| {
             let path = one.path.split('?').next().unwrap_or("");
-            one.method == "POST" && path.ends_with(self.program.path)
+            ["POST", "WEBSOCKET"].contains(&one.method.as_str()) && path.ends_with(self.program.path)
         });
         received
     }
@@ -126,7 +126,8 @@ impl Turn {
     fn inferences(&self) -> Vec<&Value> {
         let ours = |record: &&Value| {
             let path = record["path"].as_str().unwrap_or("");
-            record["method"] == "POST" && path.ends_with(self.program.path)
+            (record["method"] == "POST" || record["method"] == "WEBSOCKET")
+                && path.ends_with(self.program.path)
         };
         self.records.iter().filter(ours).collect()
     }
