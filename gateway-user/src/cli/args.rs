@@ -242,8 +242,8 @@ pub enum Command {
     },
     /// Say which programs will trust the gateway, by trying it; without a flag look at this machine.
     ///
-    /// Each runtime that is found makes a real TLS handshake, as the user and with the variables of its process, with a
-    /// certificate of our CA. Exit code 1 when something will fail.
+    /// Each runtime that is found makes a real TLS handshake with a certificate of our CA,
+    /// as the user and with the variables of its process. Exit code 1 when something will fail.
     ///
     /// Examples:
     ///   sudo gateway doctor --systemd app
