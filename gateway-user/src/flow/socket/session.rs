@@ -108,7 +108,7 @@ impl Session {
     }
 
     /// Takes a message of the client.
-    pub fn from_client(&mut self, message: Message, out: &mut Out<'_>) -> Option<Close> {
+    pub fn take_from_client(&mut self, message: Message, out: &mut Out<'_>) -> Option<Close> {
         let begun = Instant::now();
         self.messages.up += 1;
         let judged =
@@ -238,7 +238,7 @@ impl Session {
     }
 
     /// Takes a message of the server.
-    pub fn from_server(&mut self, message: Message, out: &mut Out<'_>) -> Option<Close> {
+    pub fn take_from_server(&mut self, message: Message, out: &mut Out<'_>) -> Option<Close> {
         let begun = Instant::now();
         self.messages.down += 1;
         self.turn.take(message, &mut self.released);
