@@ -1,11 +1,17 @@
 //! Tests of the whole gateway over loopback: the real binary, a simulated provider, raw HTTP; no root needed.
 
 mod commands;
+mod coverage;
 mod doors;
 mod fidelity;
 mod hostile;
 mod money;
+mod plain;
 mod protocol;
+mod rows;
 mod secrets;
 mod streams;
 mod upstream;
+mod verdicts;
+mod websocket;
+mod websocket_wire;

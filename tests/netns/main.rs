@@ -1,5 +1,6 @@
 //! Kernel tests: real attachment, in network namespaces and cgroups of their own. They need root and fail without.
 
+mod coverage;
 mod direct;
 mod known;
 mod lifetime;
@@ -7,5 +8,6 @@ mod namespaces;
 mod refused;
 mod restarted;
 mod setup;
+mod spaces;
 mod steered;
 mod world;

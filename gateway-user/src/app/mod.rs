@@ -1,6 +1,7 @@
 //! The composition root: puts the rooms together from a configuration, and runs them until told to stop.
 
 mod answers;
+mod attach;
 mod coverage;
 mod doors;
 mod rights;
@@ -20,6 +21,7 @@ use std::{
 use anyhow::Context;
 
 pub use answers::answer;
+pub use attach::{Attachment, attach};
 pub use doors::Transparent;
 pub use rights::files;
 pub use run::{Doors, Stopped, run};
@@ -57,8 +59,6 @@ pub struct App {
     pub store: Arc<dyn Store>,
     /// The CA and its bundles.
     pub trust: Trust,
-    /// What enters other network namespaces, at the transparent door.
-    threads: Option<spaces::Threads>,
 }
 
 /// An app to be served: its policy, its name and how its connections are steered.
@@ -108,8 +108,6 @@ impl App {
             exempt,
             key,
         };
-        let is_steered = apps.iter().any(|app| app.steer.is_some());
-        let threads = is_steered.then(spaces::Threads::start).transpose()?;
         let steers = steer::attach(&apps)?;
         let served: Vec<Served> = apps
             .into_iter()
@@ -119,7 +117,7 @@ impl App {
             .collect();
         let services = served.first().map(|first| Arc::clone(&first.services));
         let services = services.context("there is no app to serve")?;
-        Ok(App { services, served, store, trust, threads })
+        Ok(App { services, served, store, trust })
     }
 
     /// Writes everything down and lets go of the store.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::App;
 use crate::{
-    capture::rights::{self, RightsError},
+    capture::rights::{self, Needs, RightsError},
     config::{Config, Via},
 };
 
@@ -16,16 +16,15 @@ pub fn files(config: &Config) -> Vec<&Path> {
 }
 
 impl App {
-    /// Leaves the gateway only the rights that its doors go on needing. `ends_others` says that it will end processes of
-    /// another user.
+    /// Leaves the gateway only the rights that its doors go on needing, and what else is in `needs`.
     ///
     /// # Errors
     /// The kernel refuses to take a right away.
-    pub fn settle(&self, ends_others: bool) -> Result<(), RightsError> {
-        let uses_nftables = self
+    pub fn settle(&self, needs: Needs) -> Result<(), RightsError> {
+        let nftables = self
             .served
             .iter()
             .any(|served| served.services.steer.as_ref().is_some_and(|steer| steer.via() == Via::Nftables));
-        rights::settle(&rights::needed(uses_nftables, ends_others))
+        rights::settle(Needs { nftables, ..needs })
     }
 }

@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use super::{
-    App, answer, coverage,
+    App, Served, answer, coverage,
     doors::{self, Transparent},
     serving::Serving,
 };
@@ -49,7 +49,8 @@ pub enum Stopped {
     Asked,
 }
 
-/// Serves until a signal, the control socket or `until` says stop. `ready` runs once everything listens.
+/// Serves until a signal, the control socket or `until` says stop. `ready` runs once everything listens. Returns the
+/// apps that had not been let go before.
 ///
 /// # Errors
 /// When the control socket cannot be made. What fails later concerns one connection and is logged.
@@ -58,11 +59,10 @@ pub async fn run(
     doors: Doors,
     ready: impl FnOnce(),
     until: impl Future<Output = ()>,
-) -> anyhow::Result<Stopped> {
+) -> anyhow::Result<(Stopped, Vec<Served>)> {
     let (orders, mut ordered) = mpsc::channel(ORDERS);
     let connections = Arc::new(Semaphore::new(app.services.config.limits.connections));
-    let serving =
-        Arc::new(Serving::open(&app.served, doors.transparent, app.threads.as_ref(), &connections).await);
+    let serving = Arc::new(Serving::open(&app.served, doors.transparent, &connections).await?);
     let control = control(app, Arc::clone(&serving), orders)?;
     let proxy = doors.proxy.map(|(listener, upstream)| {
         let services = Arc::clone(&app.services);
@@ -80,12 +80,12 @@ pub async fn run(
     };
     // No doors, no new connections; what runs may finish.
     proxy.inspect(|door| door.abort());
-    serving.close_doors();
-    doors::drain(&app.served).await;
+    let left = serving.close_doors();
+    doors::drain(&left).await;
     control.end();
     // A socket that stays is replaced by the next gateway; removing it only keeps the folder clean.
     let _ = std::fs::remove_file(admin::socket(&app.services.config.state));
-    Ok(stopped)
+    Ok((stopped, left))
 }
 
 /// What the control socket can order.

@@ -1,9 +1,6 @@
 //! The apps a running gateway serves through the transparent door, each of which may be let go by itself.
 
-use std::{
-    path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
 use tokio::{sync::Semaphore, task::AbortHandle};
@@ -14,7 +11,7 @@ use super::{
     spaces::{Spaces, Threads},
 };
 use crate::{
-    capture::{Steering, cgroup},
+    capture::{cgroup, rights},
     flow::Services,
 };
 
@@ -28,6 +25,8 @@ struct One {
     cgroup: u64,
     /// Its accept loop, and what looks after other network namespaces.
     door: Vec<AbortHandle>,
+    /// It was let go and its flows are ending.
+    ending: bool,
 }
 
 impl Serving {
@@ -35,50 +34,55 @@ impl Serving {
     pub async fn open(
         served: &[Served],
         doors: Vec<Transparent>,
-        threads: Option<&Threads>,
         connections: &Arc<Semaphore>,
-    ) -> Serving {
+    ) -> std::io::Result<Serving> {
+        // With the rights that are kept for it; this thread has none any more.
+        let threads = (!doors.is_empty()).then(|| rights::privileged(Threads::start)).transpose()?;
         let mut all = Vec::with_capacity(served.len());
         let mut doors = doors.into_iter();
         for served in served {
             let id = served.cgroup.as_deref().and_then(|path| cgroup::id(path).ok());
             let door = match doors.next() {
-                Some(door) => open_door(served, door, threads, connections).await,
+                Some(door) => open_door(served, door, threads.as_ref(), connections).await,
                 None => Vec::new(),
             };
-            all.push(One { served: served.clone(), cgroup: id.unwrap_or(0), door });
+            all.push(One { served: served.clone(), cgroup: id.unwrap_or(0), door, ending: false });
         }
-        Serving(Mutex::new(all))
+        Ok(Serving(Mutex::new(all)))
     }
 
-    /// Whether the app with this cgroup is served.
+    /// Whether the app with this cgroup is served and not already let go.
     pub fn serves(&self, cgroup: u64) -> bool {
-        self.lock().iter().any(|one| one.cgroup == cgroup)
+        self.lock().iter().any(|one| one.cgroup == cgroup && !one.ending)
     }
 
     /// Whether it is the only one.
     pub fn is_last(&self, cgroup: u64) -> bool {
-        self.lock().iter().all(|one| one.cgroup == cgroup)
+        self.lock().iter().all(|one| one.cgroup == cgroup || one.ending)
     }
 
     /// Closes its door, lets its flows end, then removes its steering; the others go on.
-    pub fn let_go(&self, cgroup: u64) {
-        let mut all = self.lock();
-        let Some(at) = all.iter().position(|one| one.cgroup == cgroup) else { return };
-        let one = all.remove(at);
-        drop(all);
-        one.close_door();
+    pub fn let_go(self: &Arc<Self>, cgroup: u64) {
+        let served = {
+            let mut all = self.lock();
+            let Some(one) = all.iter_mut().find(|one| one.cgroup == cgroup && !one.ending) else { return };
+            one.ending = true;
+            one.close_door();
+            one.served.clone()
+        };
+        let serving = Arc::clone(self);
         tokio::spawn(async move {
-            doors::drain(std::slice::from_ref(&one.served)).await;
-            if let Some(path) = &one.served.cgroup {
-                release(path);
-            }
+            doors::drain(std::slice::from_ref(&served)).await;
+            release(&served);
+            serving.lock().retain(|one| one.cgroup != cgroup);
         });
     }
 
-    /// Closes all doors.
-    pub fn close_doors(&self) {
-        self.lock().iter().for_each(One::close_door);
+    /// Closes all doors, and returns the apps.
+    pub fn close_doors(&self) -> Vec<Served> {
+        let all = self.lock();
+        all.iter().for_each(One::close_door);
+        all.iter().map(|one| one.served.clone()).collect()
     }
 
     /// Each app: name, cgroup, mode, and what the kernel counted.
@@ -107,6 +111,7 @@ impl One {
         json!({
             "app": &*services.app,
             "cgroup": self.served.cgroup,
+            "cgroup_id": self.cgroup,
             "mode": services.config.mode,
             "via": services.steer.as_ref().map(|steer| steer.via().to_string()),
             "namespaces": services.steer.as_ref().and_then(|steer| steer.kernel()).map(|steer| steer.listening_in().len()),
@@ -132,9 +137,10 @@ async fn open_door(
     tasks
 }
 
-fn release(path: &Path) {
-    match Steering::detach_cgroup(path) {
-        Ok(()) => tracing::info!(cgroup = %path.display(), "detached"),
+fn release(served: &Served) {
+    let (Some(steer), Some(cgroup)) = (&served.services.steer, &served.cgroup) else { return };
+    match steer.detach(cgroup) {
+        Ok(()) => tracing::info!(cgroup = %cgroup.display(), "detached"),
         Err(error) => tracing::error!(%error, "a cgroup stays attached: run `gateway detach`"),
     }
 }

@@ -1,16 +1,17 @@
 //! Listens in every network namespace that processes of one app live in: containers, pods, `unshare -n`.
 //!
-//! The kernel tells of a namespace when the first socket is opened there, which is before the first connection. A
-//! slow look at all processes beside that finds what the notices missed, and the namespaces that have ended.
+//! A look at all processes, several times a second, finds most namespaces before their programs have opened a socket. For
+//! those that are quicker the kernel tells of the first socket. A connection that is quicker still is refused with
+//! `fail: closed`, as long as nobody listens for it.
 
 use std::{
     collections::{HashMap, HashSet},
     path::PathBuf,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use tokio::{sync::Semaphore, task::AbortHandle, time::MissedTickBehavior};
+use tokio::{sync::Semaphore, task::AbortHandle};
 
 use super::doors;
 use crate::{
@@ -22,16 +23,17 @@ use crate::{
     flow::Services,
 };
 
-/// How often all processes are looked at.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often all processes are looked at, at most and at least: a namespace that is found before its first socket
+/// loses no connection.
+const LOOK_AT_MOST: Duration = Duration::from_millis(100);
+const LOOK_AT_LEAST: Duration = Duration::from_secs(1);
 
-/// The same while a namespace is there that could not be served yet: container runtimes bring the loopback interface
-/// up a moment after they made the namespace.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// In between it depends on how many there are: looking takes no more than a hundredth of a processor's time.
+const LOOK_SHARE: u32 = 100;
 
-/// How often in a row a namespace must be seen without a process of the app before it is forgotten. A process that
-/// moves between two cgroups of the app may be missed by one look.
-const MISSED: u32 = 3;
+/// How long a namespace must be without a process of the app before it is forgotten. A process that moves between two
+/// cgroups of the app may be missed by one look, and a container that is started anew comes back.
+const FORGET_AFTER: Duration = Duration::from_secs(2);
 
 /// Most namespaces whose failure is remembered, so that each is told once.
 const MOST_TOLD: usize = 1024;
@@ -67,14 +69,14 @@ pub struct Spaces {
     earlier: HashMap<u64, u16>,
     open: HashMap<u64, Space>,
     told: HashSet<FileId>,
-    pending: bool,
 }
 
 /// One namespace that is listened in.
 struct Space {
     file: FileId,
     door: AbortHandle,
-    missed: u32,
+    /// When a process of the app was last seen in it.
+    seen: Instant,
 }
 
 impl Drop for Space {
@@ -94,8 +96,7 @@ impl Spaces {
         earlier: HashMap<u64, u16>,
     ) -> Spaces {
         let (open, told) = (HashMap::new(), HashSet::new());
-        let mut spaces =
-            Spaces { services, cgroup, threads, connections, earlier, open, told, pending: false };
+        let mut spaces = Spaces { services, cgroup, threads, connections, earlier, open, told };
         spaces.look().await;
         spaces.forget_earlier();
         spaces
@@ -109,13 +110,17 @@ impl Spaces {
                 .inspect_err(|error| tracing::warn!(%error, "new namespaces are found by looking only"))
                 .ok()
         });
-        let mut tick = tokio::time::interval(LOOK);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            tokio::select! {
-                _ = tick.tick() => self.look().await,
-                () = tokio::time::sleep(LOOK_AGAIN), if self.pending => self.look().await,
-                stranger = next(&mut strangers) => self.meet(stranger).await,
+            let begun = Instant::now();
+            self.look().await;
+            let next_look =
+                tokio::time::sleep((begun.elapsed() * LOOK_SHARE).clamp(LOOK_AT_MOST, LOOK_AT_LEAST));
+            tokio::pin!(next_look);
+            loop {
+                tokio::select! {
+                    () = &mut next_look => break,
+                    stranger = next(&mut strangers) => self.meet(stranger).await,
+                }
             }
         }
     }
@@ -133,7 +138,6 @@ impl Spaces {
             .look
             .at_home(move || (netns::own_file_id(), netns::namespaces_of(&cgroup::processes(&cgroup))));
         let Ok((own, found)) = looked.await else { return };
-        self.pending = false;
         self.forget_ended(&found);
         for (file, pid) in found {
             if Some(file) != own && !self.open.values().any(|space| space.file == file) {
@@ -165,7 +169,6 @@ impl Spaces {
             Err(error) => Err(error.into()),
         };
         if let Err(error) = listening {
-            self.pending = true;
             if self.told.len() >= MOST_TOLD {
                 self.told.clear();
             }
@@ -188,18 +191,20 @@ impl Spaces {
         let connections = Arc::clone(&self.connections);
         let door = doors::steered(services, listeners, Some(Arc::new(namespace)), connections);
         let door = tokio::spawn(door).abort_handle();
-        self.open.insert(cookie, Space { file, door, missed: 0 });
+        self.open.insert(cookie, Space { file, door, seen: Instant::now() });
         tracing::info!(app = &*self.services.app, namespace = cookie, listener = %v4, "serving a network namespace");
         Ok(())
     }
 
     fn forget_ended(&mut self, found: &[(FileId, u32)]) {
         for space in self.open.values_mut() {
-            let lives = found.iter().any(|(file, _)| *file == space.file);
-            space.missed = if lives { 0 } else { space.missed + 1 };
+            if found.iter().any(|(file, _)| *file == space.file) {
+                space.seen = Instant::now();
+            }
         }
+        let has_ended = |space: &Space| space.seen.elapsed() >= FORGET_AFTER;
         let ended: Vec<u64> =
-            self.open.iter().filter(|(_, space)| space.missed >= MISSED).map(|(cookie, _)| *cookie).collect();
+            self.open.iter().filter(|(_, space)| has_ended(space)).map(|(cookie, _)| *cookie).collect();
         for cookie in ended {
             self.open.remove(&cookie);
             self.services.pool.leave(cookie);

@@ -212,7 +212,7 @@ fn check_name(name: &str) -> Result<&str, CgroupError> {
 }
 
 /// Every directory below `root`, breadth first, at most [`MAX_SEARCHED`].
-fn tree(root: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+pub(super) fn tree(root: &Path) -> impl Iterator<Item = PathBuf> + use<> {
     let mut open = VecDeque::from([root.to_owned()]);
     let mut found = VecDeque::new();
     std::iter::from_fn(move || {

@@ -10,6 +10,7 @@ pub mod rights;
 pub mod socket;
 pub mod steer;
 mod steering;
+pub mod target;
 
 pub use listen::Listeners;
 pub use netns::{Entrance, Namespace};

@@ -51,6 +51,36 @@ pub struct Held {
     pub rights: Vec<String>,
 }
 
+/// What a running gateway still does that takes rights, beside entering [`NAMESPACES`] on threads of their own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// It steers with nftables: the tables, and whose socket a connection is.
+    pub nftables: bool,
+    /// It removes a cgroup at its end (`gateway run`): the root of the tree is read-only even for root.
+    pub removes_cgroup: bool,
+    /// It ends processes of other users (`gateway run` with a user of its own).
+    pub ends_others: bool,
+}
+
+impl Needs {
+    /// The capabilities that takes.
+    pub fn capabilities(self) -> Vec<Capability> {
+        use Capability::{CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_KILL, CAP_NET_ADMIN, CAP_SYS_PTRACE};
+        let mut needed = Vec::new();
+        if self.nftables {
+            needed.extend([CAP_NET_ADMIN, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH]);
+        }
+        // Without root, detaching takes it as well: only root may look into the bpf file system.
+        if self.removes_cgroup || !nix::unistd::geteuid().is_root() {
+            needed.push(CAP_DAC_OVERRIDE);
+        }
+        if self.ends_others {
+            needed.push(CAP_KILL);
+        }
+        needed
+    }
+}
+
 /// Starts the thread that keeps the rights, and takes them from the calling thread and every thread it starts from now
 /// on. `files` are what the gateway reads and writes later: where its user may not do so without CAP_DAC_OVERRIDE
 /// (root on another user's folder, mostly) that one stays.
@@ -90,13 +120,13 @@ pub fn give_up(files: &[&Path]) -> Result<(), RightsError> {
     reduce(&wanted)
 }
 
-/// Leaves the thread that keeps rights only these, of those it has. Nothing happens before [`confine`].
+/// Leaves the thread that keeps rights only what is needed, of what it has. Nothing happens before [`confine`].
 ///
 /// # Errors
 /// The kernel refuses to take a right away.
-pub fn settle(wanted: &[Capability]) -> Result<(), RightsError> {
+pub fn settle(needs: Needs) -> Result<(), RightsError> {
     let Some(kept) = KEPT.get() else { return Ok(()) };
-    let wanted: CapsHashSet = wanted.iter().copied().collect();
+    let wanted: CapsHashSet = needs.capabilities().into_iter().collect();
     let (sender, outcome) = sync_channel(1);
     let job: Job = Box::new(move || {
         // The receiver waits below.
@@ -104,25 +134,6 @@ pub fn settle(wanted: &[Capability]) -> Result<(), RightsError> {
     });
     kept.send(job).expect("the thread that keeps rights lives as long as the process");
     outcome.recv().expect("every job answers once")
-}
-
-/// What the gateway goes on needing once it steers, beside [`NAMESPACES`] on threads of their own. `ends_others` says that
-/// it ends processes of other users (`gateway run` with a user of its own).
-pub fn needed(uses_nftables: bool, ends_others: bool) -> Vec<Capability> {
-    use Capability::*;
-    let mut needed = Vec::new();
-    if uses_nftables {
-        // The tables, and whose socket a connection is.
-        needed.extend([CAP_NET_ADMIN, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH]);
-    }
-    if !nix::unistd::geteuid().is_root() {
-        // To detach: only root may look into the bpf file system.
-        needed.push(CAP_DAC_OVERRIDE);
-    }
-    if ends_others {
-        needed.push(CAP_KILL);
-    }
-    needed
 }
 
 /// Leaves the calling thread only these rights, of those it has.

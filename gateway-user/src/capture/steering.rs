@@ -6,6 +6,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Steering of one cgroup, held by the gateway that serves it.
 pub enum Steering {
@@ -120,6 +121,18 @@ impl Steering {
         rights::privileged(move || {
             Steer::detach_cgroup(&cgroup)?;
             Redirect::detach_cgroup(&cgroup)
+        })
+    }
+
+    /// Removes what this value holds of steering `cgroup`, which it was made for; connections that go on keep its tables.
+    ///
+    /// # Errors
+    /// Something cannot be removed.
+    pub fn detach(self: &Arc<Self>, cgroup: &Path) -> Result<(), SteerError> {
+        let (held, cgroup) = (Arc::clone(self), cgroup.to_owned());
+        rights::privileged(move || match &*held {
+            Steering::Kernel(steer) => steer.detach(),
+            Steering::Redirect(_) => Redirect::detach_cgroup(&cgroup),
         })
     }
 

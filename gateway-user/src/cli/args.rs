@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::config::Place;
+
 const AFTER: &str = "\
 Exit codes:
   0    done
@@ -90,6 +92,37 @@ pub enum ViaArg {
     Nftables,
 }
 
+/// Which cgroups; each flag can be given more than once.
+#[derive(Debug, Default, Args)]
+pub struct PlaceArgs {
+    /// Path of a cgroup, or its name below the cgroup v2 mount.
+    #[arg(long, value_name = "PATH|NAME")]
+    pub cgroup: Vec<String>,
+    /// The cgroup a process is in, with everything else in it.
+    #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
+    pub pid: Vec<u32>,
+    /// A container by its id (at least six digits) or name; of a pod: CONTAINER, POD/CONTAINER or NAMESPACE/POD/CONTAINER.
+    #[arg(long, value_name = "ID|NAME")]
+    pub container: Vec<String>,
+    /// A unit of systemd; `.service` may be left out.
+    #[arg(long, value_name = "UNIT")]
+    pub systemd: Vec<String>,
+}
+
+impl PlaceArgs {
+    /// The places, those of one flag after those of another.
+    pub fn places(&self) -> Vec<Place> {
+        let cgroups = self.cgroup.iter().cloned().map(Place::Cgroup);
+        let pids = self.pid.iter().copied().map(Place::Pid);
+        let containers = self.container.iter().cloned().map(Place::Container);
+        cgroups
+            .chain(pids)
+            .chain(containers)
+            .chain(self.systemd.iter().cloned().map(Place::Systemd))
+            .collect()
+    }
+}
+
 /// How connections of a cgroup are steered.
 #[derive(Debug, Default, Args)]
 pub struct SteerArgs {
@@ -112,11 +145,13 @@ pub enum Command {
     /// Examples:
     ///   gateway attach --cgroup system.slice/app.service
     ///   gateway attach --cgroup agents --create --mode strict --budget 5
+    ///   gateway attach --container web --systemd worker   (two apps, each booked apart)
+    ///   gateway attach --config gateway.yaml              (the apps listed there under `apps:`)
     #[command(verbatim_doc_comment)]
     Attach {
-        /// Path of a cgroup, or its name below the cgroup v2 mount.
-        #[arg(long, value_name = "PATH|NAME")]
-        cgroup: String,
+        /// Which cgroups; without any, those of `apps:` in the configuration file.
+        #[command(flatten)]
+        places: PlaceArgs,
         /// Make the cgroup if it does not exist.
         #[arg(long)]
         create: bool,
@@ -124,11 +159,12 @@ pub enum Command {
         #[command(flatten)]
         steer: SteerArgs,
     },
-    /// Remove the kernel programs from a cgroup, also those of a gateway that died; without --cgroup from all.
+    /// Remove the kernel programs from cgroups, also those of a gateway that died; without a place from all. A gateway
+    /// that serves more apps goes on with the others.
     Detach {
-        /// Path of a cgroup, or its name below the cgroup v2 mount.
-        #[arg(long, value_name = "PATH|NAME")]
-        cgroup: Option<String>,
+        /// Which cgroups.
+        #[command(flatten)]
+        places: PlaceArgs,
     },
     /// Run one command protected, in a fresh cgroup with our CA trusted, and pass on its exit code (needs root).
     ///

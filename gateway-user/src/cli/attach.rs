@@ -1,31 +1,32 @@
-//! `gateway attach`, `gateway detach` and `gateway run`: the transparent door.
+//! `gateway attach` and `gateway run`: the transparent door.
 
 use std::{
-    io::Write, net::SocketAddrV4, os::unix::process::ExitStatusExt, path::Path, process::ExitStatus,
+    io::Write,
+    net::SocketAddrV4,
+    os::unix::process::ExitStatusExt,
+    path::{Path, PathBuf},
+    process::ExitStatus,
     time::Duration,
 };
 
-use http::Method;
-
 use super::{
     Failure, Outcome,
-    args::{Common, SteerArgs},
+    args::{Common, PlaceArgs, SteerArgs},
     ask::block_on,
-    config, launch,
-    output::line,
+    config, launch, places,
     proxy::{ready, runtime},
 };
 use crate::{
-    admin::{self, AskError},
-    app::{self, App, Doors, Stopped, Transparent, Wanted},
-    capture::{Listeners, Preflight, SteerOptions, Steering, cgroup, listen, rights},
+    app::{self, Attachment, Served, Stopped},
+    capture::{
+        Preflight, Steering, cgroup,
+        rights::{self, Needs},
+        target,
+    },
     config::{Config, Fail},
 };
 
-/// How long `detach` waits for a running gateway to let its flows end.
-const DETACH_PATIENCE: Duration = Duration::from_secs(40);
-
-/// How often it looks.
+/// How often a cgroup is looked at that is to become empty.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// How long killed processes may take to be gone.
@@ -34,42 +35,49 @@ const KILL_PATIENCE: Duration = Duration::from_secs(5);
 /// Exit code of a command that a signal ended, as shells give it.
 const SIGNALLED: i32 = 128;
 
-/// Protects a cgroup until stopped.
-pub fn attach(common: &Common, steer: &SteerArgs, name: &str, create: bool) -> Outcome {
+/// Protects cgroups until stopped, or until the last of them is let go.
+pub fn attach(common: &Common, steer: &SteerArgs, places: &PlaceArgs, create: bool) -> Outcome {
     let config = config::load(common, |overrides| config::steering(steer, overrides))?;
     check_rights(&config)?;
-    let path = if create { cgroup::create(name)? } else { cgroup::resolve(name)? };
-    rights::confine(&app::files(&config))?;
+    let apps = places::choose(&config, &places.places(), create)?;
+    let configs = apps.iter().map(|app| &app.config).chain([&config]);
+    rights::confine(&configs.flat_map(app::files).collect::<Vec<_>>())?;
     let runtime = runtime(&config)?;
-    let closed = config.fail == Fail::Closed;
-    let stopped = runtime.block_on(async {
-        let (app, listeners, address) = open(config, &path)?;
-        app.settle(false)?;
-        let doors = Doors {
-            transparent: vec![Transparent { listeners, earlier: std::collections::HashMap::new() }],
-            ..Doors::default()
-        };
-        let mode = app.services.config.mode;
-        let ready =
-            || ready(format_args!("attached to {}, listening on {address}, mode {mode}", path.display()));
-        let stopped = app::run(&app, doors, ready, std::future::pending()).await?;
+    let (stopped, left) = runtime.block_on(async {
+        let (app, doors, addresses) = app::attach(&config, apps)?;
+        app.settle(Needs::default())?;
+        let ready = || ready(attached(&app.served, &addresses));
+        let (stopped, left) = app::run(&app, doors, ready, std::future::pending()).await?;
         app.close()?;
-        Ok::<_, Failure>(stopped)
+        Ok::<_, Failure>((stopped, left))
     })?;
+    let left: Vec<(PathBuf, Fail)> =
+        left.into_iter().filter_map(|served| Some((served.cgroup?, served.services.config.fail))).collect();
     // Connections that were cut off still hold the kernel's tables; they go with the runtime.
     drop(runtime);
-    match stopped {
-        Stopped::Asked => Steering::detach_cgroup(&path)?,
-        Stopped::Signal if closed => {
-            let _ = writeln!(
-                std::io::stderr(),
-                "{} stays closed to LLM hosts until a gateway is attached again; `gateway detach` opens it",
-                path.display()
-            );
+    for (path, fail) in left {
+        match stopped {
+            Stopped::Asked => Steering::detach_cgroup(&path)?,
+            Stopped::Signal if fail == Fail::Closed => {
+                let _ = writeln!(
+                    std::io::stderr(),
+                    "{} stays closed to LLM hosts until a gateway is attached again; `gateway detach` opens it",
+                    path.display()
+                );
+            }
+            Stopped::Signal => {}
         }
-        Stopped::Signal => {}
     }
     Ok(0)
+}
+
+/// What is attached, as the line `ready: …` says it.
+fn attached(served: &[Served], addresses: &[SocketAddrV4]) -> String {
+    let one = |(served, address): (&Served, &SocketAddrV4)| {
+        let path = served.cgroup.as_deref().unwrap_or(Path::new("")).display();
+        format!("attached to {path}, listening on {address}, mode {}", served.services.config.mode)
+    };
+    served.iter().zip(addresses).map(one).collect::<Vec<_>>().join("; ")
 }
 
 /// Says everything that steering needs and is not there.
@@ -83,78 +91,6 @@ fn check_rights(config: &Config) -> Result<(), Failure> {
         let _ = writeln!(std::io::stderr(), "gateway: {told}");
     }
     Ok(())
-}
-
-/// Binds the listeners (the ports the kernel already steers to, where a gateway was attached before), then opens
-/// the gateway, which steers last.
-fn open(config: Config, path: &Path) -> Result<(App, Listeners, SocketAddrV4), Failure> {
-    let before = Steering::earlier_listener(path).map(|(v4, _)| v4.port());
-    let bound = match before.map(|port| listen::bind_loopback(Some(port))) {
-        Some(Ok(bound)) => bound,
-        // The port went to somebody else meanwhile; the kernel is pointed at a new one.
-        Some(Err(_)) | None => listen::bind_loopback(None)?,
-    };
-    let (listen_v4, listen_v6) = bound.addresses()?;
-    let options = SteerOptions {
-        cgroup: path.to_owned(),
-        listen_v4,
-        listen_v6,
-        ports: config.ports.clone(),
-        endpoints: vec![],
-        scope: config.steer,
-        quic: config.quic,
-        fail: config.fail,
-        known_hosts: app::known_hosts(&app::catalog(&config)?),
-    };
-    let name = app_name(path);
-    let app = App::open(&config.clone(), vec![Wanted { config, name, steer: Some(options) }])?;
-    Ok((app, bound.into_listeners()?, listen_v4))
-}
-
-/// The app's name: its cgroup's path below the mount.
-fn app_name(path: &Path) -> String {
-    let below = cgroup::mount().ok().and_then(|mount| path.strip_prefix(mount).ok().map(Path::to_owned));
-    below.unwrap_or_else(|| path.to_owned()).display().to_string()
-}
-
-/// Removes the kernel programs of one cgroup, or of all.
-pub fn detach(common: &Common, name: Option<&str>) -> Outcome {
-    let config = config::load(common, |_| ())?;
-    let paths = match name {
-        Some(name) => vec![cgroup::resolve(name)?],
-        None => Steering::attached(),
-    };
-    if paths.is_empty() {
-        line("nothing is attached");
-    }
-    for path in paths {
-        stop_running(&config, &app_name(&path))?;
-        Steering::detach_cgroup(&path)?;
-        line(format_args!("detached from {}", path.display()));
-    }
-    Ok(0)
-}
-
-/// Has the gateway that serves this app stop, if it runs with our state folder.
-fn stop_running(config: &Config, app: &str) -> Result<(), Failure> {
-    block_on(async {
-        let status = admin::ask(&config.state, Method::GET, "/status").await;
-        if !status.is_ok_and(|status| status.is_some_and(|status| status["app"] == app)) {
-            return Ok(());
-        }
-        admin::ask(&config.state, Method::POST, "/stop").await?;
-        let gone = async {
-            while !matches!(
-                admin::ask(&config.state, Method::GET, "/status").await,
-                Err(AskError::NotRunning(_))
-            ) {
-                tokio::time::sleep(LOOK_AGAIN).await;
-            }
-        };
-        tokio::time::timeout(DETACH_PATIENCE, gone).await.map_err(|_| {
-            Failure::unavailable("the running gateway did not stop; end it with SIGKILL and detach again")
-        })
-    })?
 }
 
 /// Runs one command in a fresh cgroup of its own.
@@ -213,14 +149,12 @@ fn protected(
 ) -> Result<ExitStatus, Failure> {
     rights::confine(&app::files(&config))?;
     runtime(&config)?.block_on(async {
-        let (app, listeners, _) = open(config, path)?;
+        let name = target::name_of(path);
+        let attachment = Attachment { config: config.clone(), name, cgroup: path.to_owned() };
+        let (app, doors, _) = app::attach(&config, vec![attachment])?;
         let ends_others = account.is_some();
         let mut child = launch::start(&app, path, command, account)?;
-        app.settle(ends_others)?;
-        let doors = Doors {
-            transparent: vec![Transparent { listeners, earlier: std::collections::HashMap::new() }],
-            ..Doors::default()
-        };
+        app.settle(Needs { removes_cgroup: true, ends_others, ..Needs::default() })?;
         let mut status = None;
         app::run(&app, doors, || (), async { status = Some(child.wait().await) }).await?;
         let status = match status {

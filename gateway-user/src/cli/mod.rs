@@ -4,10 +4,12 @@ mod args;
 mod ask;
 mod attach;
 mod config;
+mod detach;
 mod doctor;
 mod explain;
 mod launch;
 mod output;
+mod places;
 mod proxy;
 mod records;
 mod shell;
@@ -23,6 +25,9 @@ use args::{Command, Common};
 
 use crate::{config::EXIT_USAGE, demo, telemetry};
 
+/// The command line is wrong, as its parser says it, too.
+const EXIT_COMMAND: u8 = 2;
+
 /// Something needed is not there: rights, a kernel feature, a free port (`EX_UNAVAILABLE` of sysexits.h).
 const EXIT_UNAVAILABLE: u8 = 69;
 
@@ -37,6 +42,11 @@ impl Failure {
     /// The configuration is wrong.
     fn usage(message: impl Into<String>) -> Self {
         Failure { code: EXIT_USAGE, message: message.into() }
+    }
+
+    /// The command line is wrong.
+    fn command(message: impl Into<String>) -> Self {
+        Failure { code: EXIT_COMMAND, message: message.into() }
     }
 
     /// Something needed is not there.
@@ -83,8 +93,8 @@ pub fn main() -> ExitCode {
 fn run(cli: Cli) -> Outcome {
     let common = &cli.common;
     match cli.command {
-        Command::Attach { cgroup, create, steer } => attach::attach(common, &steer, &cgroup, create),
-        Command::Detach { cgroup } => attach::detach(common, cgroup.as_deref()),
+        Command::Attach { places, create, steer } => attach::attach(common, &steer, &places, create),
+        Command::Detach { places } => detach::detach(common, &places),
         Command::Run { cgroup, user, steer, command } => {
             attach::run(common, &steer, cgroup, user.as_deref(), &command)
         }

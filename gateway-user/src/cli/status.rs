@@ -28,6 +28,7 @@ pub fn status(common: &Common, coverage: bool) -> Outcome {
         true => line(format_args!("running for {} in mode {}", text(&status["app"]), text(&status["mode"]))),
         false => line("no gateway runs with this state folder"),
     }
+    status["apps"].as_array().into_iter().flatten().for_each(app);
     for path in &attached {
         line(format_args!("attached to {path}"));
     }
@@ -36,6 +37,15 @@ pub fn status(common: &Common, coverage: bool) -> Outcome {
     line("");
     records::budgets(&status["budgets"]);
     Ok(0)
+}
+
+/// Prints one app of the transparent door.
+fn app(app: &Value) {
+    let Some(cgroup) = app["cgroup"].as_str() else { return };
+    let spaces = app["namespaces"].as_u64().map_or(String::new(), |count| {
+        format!(", in {count} network namespace{}", if count == 1 { "" } else { "s" })
+    });
+    line(format_args!("serving {} ({cgroup}) in mode {}{spaces}", text(&app["app"]), text(&app["mode"])));
 }
 
 /// Prints which connections were inspected, and which were not and why.

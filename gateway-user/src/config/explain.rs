@@ -34,6 +34,15 @@ impl Config {
         KEYS.iter().zip(&self.origins).map(one).collect()
     }
 
+    /// What is different for this app from the gateway's top level, in the order of the table of keys.
+    pub fn explain_over(&self, top: &Config) -> Vec<Explained> {
+        let all = self.explain().into_iter().zip(top.explain());
+        let differs = |(own, top): &(Explained, Explained)| {
+            own.key != "apps" && (&own.value, &own.origin) != (&top.value, &top.origin)
+        };
+        all.filter(differs).map(|(own, _)| own).collect()
+    }
+
     /// Where a key's value came from; built-in for a key that is not known.
     pub fn origin(&self, key: &str) -> &Origin {
         let at = KEYS.iter().position(|known| known.name == key);

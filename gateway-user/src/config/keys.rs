@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use super::read::{self, Read};
 use super::values::dollars;
-use super::{Config, node::Node};
+use super::{Config, apps, node::Node};
 
 /// One key.
+#[derive(Debug)]
 pub(super) struct Key {
     /// As written in a file, with dots between the blocks.
     pub name: &'static str,
@@ -66,6 +67,8 @@ keys! {
         ports = ports, join;
     "quic": "all refuses UDP to the ports but 80, and to addresses DNS gave for LLM hosts; known only to these; all in strict mode, known in warn mode",
         quic = read::choice, ToString::to_string;
+    "apps": "apps of one gateway: each a cgroup, pid, container or systemd unit, with a name and any policy key of its own over the top level's",
+        apps = apps::read, |found: &Vec<_>| apps::show(found);
     "hosts": "by LLM host (name, or *.name for all below it; the longest match wins): inspect, relay or refuse",
         hosts = read::hosts, show_hosts;
     "plain": "plain HTTP to an LLM host on another machine: inspect, or refuse; refuse in strict mode, inspect in warn mode",
@@ -76,6 +79,8 @@ keys! {
         untrusted = read::choice, ToString::to_string;
     "cut": "text ends a cut reply with the reason as text; error with the dialect's error event",
         cut = read::choice, ToString::to_string;
+    "websocket": "inspect judges every message of a WebSocket; refuse answers 426, so that clients use plain HTTP",
+        websocket = read::choice, ToString::to_string;
     "rules.files": "rule files beside the built-in ones",
         rules.files = |node: &_| read::list(node, read::file), join_paths;
     "rules.disable": "ids of rules that are off",
@@ -92,7 +97,7 @@ keys! {
         unknown_model = read::choice, ToString::to_string;
     "limits.connections": "connections at once, 1 to 1000000; more wait to be accepted",
         limits.connections = |node: &_| read::number(node, 1..=1_000_000).map(|count| count as usize), ToString::to_string;
-    "limits.header_bytes": "head of one request or reply, 8KiB to 1MiB; longer ones are refused",
+    "limits.header_bytes": "head of one request, 8KiB to 1MiB; longer ones are refused, as are replies with a head over 256KiB",
         limits.header_bytes = |node: &_| read::size(node, 8 * KIB..=MIB), ToString::to_string;
     "limits.request_bytes": "decoded request body that is judged whole, 64KiB to 1GiB; strict refuses longer ones",
         limits.request_bytes = |node: &_| read::size(node, 64 * KIB..=1024 * MIB), ToString::to_string;

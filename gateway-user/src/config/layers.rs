@@ -5,7 +5,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::Config;
-use super::keys::KEYS;
+use super::apps;
+use super::keys::{KEYS, Key};
 use super::node::{self, Node, Value};
 use super::problem::{Origin, Problem};
 use super::read::unknown_key;
@@ -197,27 +198,44 @@ impl Build {
         let Some(at) = KEYS.iter().position(|key| key.name == name) else {
             return self.problems.push(unknown_key(&node.origin, name, KEYS.iter().map(|key| key.name)));
         };
-        match (KEYS[at].read)(&mut self.config, node) {
-            Ok(()) => self.config.origins[at] = node.origin.clone(),
-            Err(problems) => self.problems.extend(problems),
+        if let Err(problems) = apply(&mut self.config, &KEYS[at], node) {
+            self.problems.extend(problems);
         }
     }
 
     /// Settles what depends on other values, and ends.
     fn finish(mut self) -> Result<Config, Vec<Problem>> {
-        if self.config.origin("fail") == &Origin::BuiltIn && self.config.mode == Mode::Warn {
-            self.config.fail = Fail::Open;
+        // The apps come first: what follows from a mode follows from their own.
+        if let Err(problems) = apps::settle(&mut self.config) {
+            self.problems.extend(problems);
         }
-        if self.config.origin("quic") == &Origin::BuiltIn && self.config.mode == Mode::Warn {
-            self.config.quic = Quic::Known;
-        }
-        if self.config.origin("plain") == &Origin::BuiltIn && self.config.mode == Mode::Warn {
-            self.config.plain = Plain::Inspect;
-        }
-        if self.config.origin("untrusted") == &Origin::BuiltIn && self.config.mode == Mode::Warn {
-            self.config.untrusted = Untrusting::Relay;
-        }
+        derive(&mut self.config);
         if self.problems.is_empty() { Ok(self.config) } else { Err(self.problems) }
+    }
+}
+
+/// Sets a key and notes where its value came from.
+pub(super) fn apply(config: &mut Config, key: &Key, node: &Node) -> Result<(), Vec<Problem>> {
+    (key.read)(config, node)?;
+    if let Some(at) = KEYS.iter().position(|known| known.name == key.name) {
+        config.origins[at] = node.origin.clone();
+    }
+    Ok(())
+}
+
+/// Gives values that nobody set what follows from others.
+pub(super) fn derive(config: &mut Config) {
+    if config.origin("fail") == &Origin::BuiltIn && config.mode == Mode::Warn {
+        config.fail = Fail::Open;
+    }
+    if config.origin("quic") == &Origin::BuiltIn && config.mode == Mode::Warn {
+        config.quic = Quic::Known;
+    }
+    if config.origin("plain") == &Origin::BuiltIn && config.mode == Mode::Warn {
+        config.plain = Plain::Inspect;
+    }
+    if config.origin("untrusted") == &Origin::BuiltIn && config.mode == Mode::Warn {
+        config.untrusted = Untrusting::Relay;
     }
 }
 

@@ -1,9 +1,11 @@
 //! What the operator asked for: read in layers, compiled, and for each value where it came from.
 
+mod apps;
 mod explain;
 mod keys;
 mod layers;
 mod node;
+mod place;
 mod problem;
 mod read;
 mod suggest;
@@ -16,13 +18,15 @@ use std::time::Duration;
 
 use http::Uri;
 
+pub use apps::{AppConfig, MAX_APPS};
 pub use explain::Explained;
 pub use layers::{Layers, Overrides};
+pub use place::Place;
 pub use problem::{Origin, Problem};
 pub use suggest::did_you_mean;
 pub use values::{
     Action, Cut, Dictionary, Fail, Limits, Mode, Plain, Quic, ReportingPaths, RuleActions, Rules, SteerScope,
-    Treatment, UnknownModel, Untrusting, Via, dollars, nano_dollars,
+    Treatment, UnknownModel, Untrusting, Via, WebSocket, dollars, nano_dollars,
 };
 
 /// The exit code for a command line or configuration that cannot be used (`EX_USAGE` of sysexits.h).
@@ -63,6 +67,8 @@ pub struct Config {
     pub untrusted: Untrusting,
     /// How a reply ends that is cut in mid-stream.
     pub cut: Cut,
+    /// What happens to WebSockets on LLM hosts.
+    pub websocket: WebSocket,
     /// What is looked for, and what is done about it.
     pub rules: Rules,
     /// Provider files beside the built-in ones.
@@ -75,6 +81,8 @@ pub struct Config {
     pub limits: Limits,
     /// Threads of the data plane.
     pub workers: usize,
+    /// The apps that are served by one gateway, where the file names them.
+    pub apps: Vec<AppConfig>,
     /// Where metrics are served besides the control socket; always a loopback address.
     pub metrics: Option<SocketAddr>,
     origins: Vec<Origin>,
@@ -111,12 +119,14 @@ impl Config {
             telemetry: ReportingPaths::Pass,
             untrusted: Untrusting::Refuse,
             cut: Cut::Text,
+            websocket: WebSocket::Inspect,
             rules: Rules::default(),
             providers: vec![],
             prices: vec![],
             unknown_model: UnknownModel::Highest,
             limits: defaults,
             workers: std::thread::available_parallelism().map_or(1, usize::from),
+            apps: vec![],
             metrics: None,
             origins: vec![Origin::BuiltIn; keys::KEYS.len()],
         }

@@ -19,7 +19,8 @@ fn wrong<T>(node: &Node, message: impl Into<String>) -> Read<T> {
     Err(vec![Problem::new(&node.origin, message)])
 }
 
-fn text(node: &Node) -> Read<&str> {
+/// A single value as it was written.
+pub(super) fn text(node: &Node) -> Read<&str> {
     match &node.value {
         Value::Text(text) => Ok(text),
         other => wrong(node, format!("a single value is expected here, not {}", other.what())),

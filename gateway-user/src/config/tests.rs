@@ -119,6 +119,7 @@ limits:
   first_byte_seconds: 30
   drain_seconds: 0
 workers: 2
+apps: [{cgroup: a, mode: warn}]
 metrics: '[::1]:9464'
 ";
     let file = File::new("every", text);

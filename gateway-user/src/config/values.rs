@@ -115,6 +115,18 @@ pub enum Quic {
 }
 choice!(Quic { "all" => All, "known" => Known });
 
+/// What happens to WebSockets on LLM hosts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WebSocket {
+    /// Every message is judged.
+    #[default]
+    Inspect,
+    /// Strict mode answers 426, at which clients fall back to plain HTTP; warn mode relays them unread.
+    Refuse,
+}
+choice!(WebSocket { "inspect" => Inspect, "refuse" => Refuse });
+
 /// How a reply ends that is cut in mid-stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -228,7 +240,7 @@ pub struct RuleActions {
 pub struct Limits {
     /// Connections at once; more wait to be accepted.
     pub connections: usize,
-    /// The head of one request or reply, in bytes.
+    /// The head of one request, in bytes; that of a reply may have 256 KiB.
     pub header_bytes: usize,
     /// The body of a request that is judged whole, in bytes after decoding; strict mode refuses longer ones.
     pub request_bytes: usize,

@@ -100,7 +100,8 @@ pub fn through(
         return reply.map(|_| ReplyBody::whole(Bytes::new()));
     }
     let services = Arc::clone(&site.services);
-    reply.map(|body| ReplyBody::Through(Box::new(Through::new(services, body, flow, lease, verdict, reason))))
+    let through = |body| Through::new(services, (Bytes::new(), body), flow, lease, verdict, reason);
+    reply.map(|body| ReplyBody::Through(Box::new(through(body))))
 }
 
 fn undecodable(site: &Arc<Site>, flow: Flow, reply: Response<Incoming>, lease: Lease, why: &str) -> Outcome {
@@ -137,10 +138,14 @@ fn streamed(
         ..ReplyOptions::default()
     };
     let stream = ReplyStream::new(Arc::clone(&services.engine), expected.dialect, options);
-    // Length and encoding are those of upstream's bytes; a mask may change the one and decoding ends the other.
-    head.headers.remove(header::CONTENT_LENGTH);
-    if decoder.is_some() {
-        head.headers.remove(header::CONTENT_ENCODING);
+    // Warn mode changes nothing, so what is encoded goes out as it came, and only a copy of it is decoded.
+    let observed = decoder.is_some() && services.config.mode == Mode::Warn;
+    if !observed {
+        // Length and encoding are those of upstream's bytes; a mask may change the one and decoding ends the other.
+        head.headers.remove(header::CONTENT_LENGTH);
+        if decoder.is_some() {
+            head.headers.remove(header::CONTENT_ENCODING);
+        }
     }
     let parts = stream::Parts {
         services: Arc::clone(services),
@@ -150,6 +155,7 @@ fn streamed(
         flow,
         lease: Some(lease),
         request: expected.request,
+        observed,
     };
     Response::from_parts(head, ReplyBody::Inspected(Box::new(Inspected::new(parts))))
 }
@@ -165,8 +171,20 @@ async fn whole(
 ) -> Outcome {
     let (mut head, body) = reply.into_parts();
     let (raw, trailers) = match collect(site, body).await {
-        Ok(read) => read,
-        Err(stop) => return Err((flow, stop)),
+        Ok(Read::Whole { raw, trailers }) => (raw, trailers),
+        Ok(Read::TooLong { read, rest }) => {
+            let why = format!(
+                "the answer is longer than {} bytes and cannot be judged whole",
+                site.services.config.limits.request_bytes
+            );
+            if site.services.config.mode == Mode::Strict {
+                return Err((flow, Stop::Unfit { status: StatusCode::BAD_GATEWAY, message: why }));
+            }
+            let services = Arc::clone(&site.services);
+            let through = Through::new(services, (read, rest), flow, lease, Verdict::Warned, Some(why));
+            return Ok(Response::from_parts(head, ReplyBody::Through(Box::new(through))));
+        }
+        Err(fault) => return Err((flow, fault.into())),
     };
     site.services.pool.give_back(lease);
     let begun = Instant::now();
@@ -227,8 +245,14 @@ fn decode(decoder: Option<Decoder>, raw: &Bytes) -> Result<Bytes, crate::wire::e
     Ok(Bytes::from(text))
 }
 
+/// An answer's body as far as it was read.
+enum Read {
+    Whole { raw: Bytes, trailers: Option<http::HeaderMap> },
+    TooLong { read: Bytes, rest: Incoming },
+}
+
 /// Reads an answer's body to its end, within the bound of a request's.
-async fn collect(site: &Site, mut body: Incoming) -> Result<(Bytes, Option<http::HeaderMap>), Stop> {
+async fn collect(site: &Site, mut body: Incoming) -> Result<Read, Fault> {
     let limits = &site.services.config.limits;
     let mut raw = BytesMut::with_capacity(body.size_hint().exact().unwrap_or(0).min(1 << 20) as usize);
     let mut trailers = None;
@@ -241,12 +265,8 @@ async fn collect(site: &Site, mut body: Incoming) -> Result<(Bytes, Option<http:
             Err(frame) => trailers = frame.into_trailers().ok(),
         }
         if raw.len() > limits.request_bytes {
-            let message = format!(
-                "the answer is longer than {} bytes and cannot be judged whole",
-                limits.request_bytes
-            );
-            return Err(Stop::Unfit { status: StatusCode::BAD_GATEWAY, message });
+            return Ok(Read::TooLong { read: raw.freeze(), rest: body });
         }
     }
-    Ok((raw.freeze(), trailers))
+    Ok(Read::Whole { raw: raw.freeze(), trailers })
 }

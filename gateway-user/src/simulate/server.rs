@@ -1,6 +1,6 @@
 //! Listens, opens TLS and keeps the tasks of the simulated provider together, so that a panic in one is seen.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -101,6 +101,8 @@ impl Provider {
             log: Arc::new(Log::new(options.keep)),
             playback: options.playback,
             connections: AtomicU64::new(0),
+            sources: Mutex::default(),
+            keep: options.keep,
             tasks: Mutex::default(),
         });
         let stop = watch::Sender::new(false);
@@ -128,6 +130,11 @@ impl Provider {
     /// Connections accepted so far, those included whose TLS handshake failed.
     pub fn connections(&self) -> u64 {
         self.shared.connections.load(Relaxed)
+    }
+
+    /// The address each connection came from, in the order they were accepted; at most as many as requests are kept.
+    pub fn sources(&self) -> Vec<IpAddr> {
+        self.shared.sources.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// A live feed of the deltas as they are sent.
@@ -164,10 +171,20 @@ pub(super) struct Shared {
     pub(super) log: Arc<Log>,
     playback: Option<Arc<Playback>>,
     connections: AtomicU64,
+    /// Where connections came from, as many as requests are kept.
+    sources: Mutex<Vec<IpAddr>>,
+    keep: usize,
     tasks: Mutex<JoinSet<()>>,
 }
 
 impl Shared {
+    fn came_from(&self, address: IpAddr) {
+        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        if sources.len() < self.keep {
+            sources.push(address);
+        }
+    }
+
     /// Starts a task that [`Provider::stop`] waits for.
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let mut tasks = self.tasks();
@@ -222,13 +239,14 @@ async fn accept(
             accepted = listener.accept() => accepted,
             _ = stop.wait_for(|stop| *stop) => return,
         };
-        let Ok((tcp, _)) = accepted else {
+        let Ok((tcp, from)) = accepted else {
             // Out of descriptors: wait for some to come back in place of spinning.
             tokio::time::sleep(Duration::from_millis(10)).await;
             continue;
         };
         let (tls, of) = (tls.clone(), shared.clone());
         let number = shared.connections.fetch_add(1, Relaxed);
+        shared.came_from(from.ip());
         shared.spawn(async move { connection(tcp, tls, of, number).await });
     }
 }

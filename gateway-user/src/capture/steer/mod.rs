@@ -33,6 +33,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 /// Steering of one cgroup, held by the gateway that serves it.
 ///
@@ -44,7 +45,7 @@ pub struct Steer {
     netns: u64,
     home: Home,
     /// Unpinned links, for `fail: open` only; their lifetime is the attachment's.
-    links: Vec<Attached>,
+    links: Mutex<Vec<Attached>>,
 }
 
 /// How often each decision was taken since the programs were attached.
@@ -89,11 +90,11 @@ impl Steer {
         let patterns = wanted.patterns.clone();
         if let Some(maps) = adoptable(options.fail, &home, wanted.settings.object) {
             wanted.store(&maps, netns)?;
-            return Ok(Steer { maps, patterns, netns, home, links: Vec::new() });
+            return Ok(Steer { maps, patterns, netns, home, links: Mutex::default() });
         }
         let attached = attach_fresh(options, &home, |maps| wanted.store(maps, netns));
         match attached {
-            Ok((maps, links)) => Ok(Steer { maps, patterns, netns, home, links }),
+            Ok((maps, links)) => Ok(Steer { maps, patterns, netns, home, links: Mutex::new(links) }),
             Err(error) => {
                 home.abandon();
                 Err(error)
@@ -178,12 +179,12 @@ impl Steer {
         direct::read(&pinned_maps(cgroup)?)
     }
 
-    /// Removes the programs, their tables and their pins.
+    /// Removes the programs and their pins. Their tables go with this value.
     ///
     /// # Errors
     /// A pin cannot be removed.
-    pub fn detach(self) -> Result<(), SteerError> {
-        drop(self.links);
+    pub fn detach(&self) -> Result<(), SteerError> {
+        self.links.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.home.remove()
     }
 

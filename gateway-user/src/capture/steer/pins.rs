@@ -92,7 +92,7 @@ impl Home {
     }
 
     /// Removes every pin, and the folders.
-    pub(super) fn remove(self) -> Result<(), SteerError> {
+    pub(super) fn remove(&self) -> Result<(), SteerError> {
         remove_home(&self.path)
     }
 }
