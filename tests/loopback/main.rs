@@ -14,3 +14,5 @@ mod secrets;
 mod streams;
 mod upstream;
 mod verdicts;
+mod websocket;
+mod websocket_wire;

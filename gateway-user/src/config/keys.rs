@@ -79,6 +79,8 @@ keys! {
         untrusted = read::choice, ToString::to_string;
     "cut": "text ends a cut reply with the reason as text; error with the dialect's error event",
         cut = read::choice, ToString::to_string;
+    "websocket": "inspect judges every message of a WebSocket; refuse answers 426, so that clients use plain HTTP",
+        websocket = read::choice, ToString::to_string;
     "rules.files": "rule files beside the built-in ones",
         rules.files = |node: &_| read::list(node, read::file), join_paths;
     "rules.disable": "ids of rules that are off",

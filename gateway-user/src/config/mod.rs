@@ -26,7 +26,7 @@ pub use problem::{Origin, Problem};
 pub use suggest::did_you_mean;
 pub use values::{
     Action, Cut, Dictionary, Fail, Limits, LocalEngine, Mode, Plain, Quic, ReportingPaths, RuleActions,
-    Rules, SteerScope, Treatment, UnknownModel, Untrusting, Via, dollars, nano_dollars,
+    Rules, SteerScope, Treatment, UnknownModel, Untrusting, Via, WebSocket, dollars, nano_dollars,
 };
 
 /// The exit code for a command line or configuration that cannot be used (`EX_USAGE` of sysexits.h).
@@ -67,6 +67,8 @@ pub struct Config {
     pub untrusted: Untrusting,
     /// How a reply ends that is cut in mid-stream.
     pub cut: Cut,
+    /// What happens to WebSockets on LLM hosts.
+    pub websocket: WebSocket,
     /// What is looked for, and what is done about it.
     pub rules: Rules,
     /// Provider files beside the built-in ones.
@@ -119,6 +121,7 @@ impl Config {
             telemetry: ReportingPaths::Pass,
             untrusted: Untrusting::Refuse,
             cut: Cut::Text,
+            websocket: WebSocket::Inspect,
             rules: Rules::default(),
             providers: vec![],
             local: ["ollama", "lmstudio"].map(|id| LocalEngine { id: id.to_owned(), address: None }).to_vec(),

@@ -117,6 +117,18 @@ pub enum Quic {
 }
 choice!(Quic { "all" => All, "known" => Known });
 
+/// What happens to WebSockets on LLM hosts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WebSocket {
+    /// Every message is judged.
+    #[default]
+    Inspect,
+    /// Strict mode answers 426, at which clients fall back to plain HTTP; warn mode relays them unread.
+    Refuse,
+}
+choice!(WebSocket { "inspect" => Inspect, "refuse" => Refuse });
+
 /// How a reply ends that is cut in mid-stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -285,7 +285,7 @@ mod tests {
                 "-c",
                 script,
             ]);
-            let child = command.spawn().expect("unshare can be run");
+            let mut stranger = Stranger(command.spawn().expect("unshare can be run"), 0);
             let end = std::time::Instant::now() + PATIENCE;
             let sleeps = |pid: &u32| {
                 let process = Process::read(*pid).ok().flatten();
@@ -294,9 +294,10 @@ mod tests {
             loop {
                 let pids = std::fs::read_dir("/proc").expect("/proc").flatten();
                 let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-                let below = pids.filter(|pid| is_below(*pid, child.id()));
+                let below = pids.filter(|pid| is_below(*pid, stranger.0.id()));
                 if let Some(pid) = below.into_iter().find(sleeps) {
-                    return Stranger(child, pid);
+                    stranger.1 = pid;
+                    return stranger;
                 }
                 assert!(std::time::Instant::now() < end, "the process did not start");
                 std::thread::yield_now();
@@ -307,8 +308,10 @@ mod tests {
     impl Drop for Stranger {
         fn drop(&mut self) {
             // The innermost first: the others then end by themselves.
-            let pid = nix::unistd::Pid::from_raw(self.1.cast_signed());
-            let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
+            if self.1 != 0 {
+                let pid = nix::unistd::Pid::from_raw(self.1.cast_signed());
+                let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
+            }
             let _ = self.0.wait();
         }
     }

@@ -8,6 +8,7 @@
 mod enter;
 mod examine;
 mod fix;
+mod launch;
 mod listener;
 mod machine;
 mod markers;
@@ -22,6 +23,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 pub use examine::{Examined, Examiner};
+pub use fix::quoted;
 pub use machine::{Check, State, machine};
 pub use process::Unreadable;
 

@@ -17,7 +17,10 @@ use hyper::body::Incoming;
 use super::{body::BrokenOff, flow::Flow, remembered::RequestDigest, services::Services, silence::Silence};
 use crate::{
     audit::{Digest, Verdict},
-    inspect::reply::{Released, ReplyStream, Stop},
+    inspect::{
+        Engine,
+        reply::{Released, ReplyStream, Stop},
+    },
     upstream::Lease,
     wire::{
         dialects::Reason,
@@ -28,7 +31,7 @@ use crate::{
 
 /// How long events are held whole while upstream is silent. After it, text before the earliest live candidate goes out
 /// as an event of its own: a reader then sees all that is decided, at the price of framing that is not upstream's.
-const STALL: Duration = Duration::from_millis(250);
+pub const STALL: Duration = Duration::from_millis(250);
 
 /// Released pieces that are gathered before they go out.
 const MOST_GATHERED: usize = 32;
@@ -260,7 +263,7 @@ impl Inspected {
         if matches!(self.state, State::Open)
             && let Some(stop) = self.parts.stream.stop()
         {
-            let message = self.why(stop);
+            let message = why(&self.parts.services.engine, stop);
             self.cut(Reason::PolicyBlocked, &message);
         }
     }
@@ -273,18 +276,6 @@ impl Inspected {
         self.parts.flow.first_byte();
         self.parts.flow.bytes(0, data.len() as u64);
         self.ready.push_back(data);
-    }
-
-    fn why(&self, stop: Stop) -> String {
-        let engine = &self.parts.services.engine;
-        match stop {
-            Stop::Blocked(rule) | Stop::Signed(rule) => {
-                let rule = engine.rule(rule);
-                format!("this answer was cut by rule {} ({})", rule.id, rule.description)
-            }
-            Stop::Held => "this answer was cut: more of it had to be held back than is allowed".to_owned(),
-            Stop::TooLong => "this answer was cut: one of its events is too long to be inspected".to_owned(),
-        }
     }
 
     /// Ends the stream early, in the client's dialect, and stops upstream. Where the dialect has no such ending the
@@ -336,6 +327,18 @@ impl Inspected {
             }
         });
         flow.end(verdict, reason);
+    }
+}
+
+/// What the user reads when an answer is cut.
+pub fn why(engine: &Engine, stop: Stop) -> String {
+    match stop {
+        Stop::Blocked(rule) | Stop::Signed(rule) => {
+            let rule = engine.rule(rule);
+            format!("this answer was cut by rule {} ({})", rule.id, rule.description)
+        }
+        Stop::Held => "this answer was cut: more of it had to be held back than is allowed".to_owned(),
+        Stop::TooLong => "this answer was cut: one of its events is too long to be inspected".to_owned(),
     }
 }
 

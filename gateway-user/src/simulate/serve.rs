@@ -15,6 +15,7 @@ use super::ask::Ask;
 use super::dialect::{Dialect, Said};
 use super::log::Outcome;
 use super::server::Shared;
+use super::websocket;
 
 /// Largest request body that is read: 64 MiB.
 const MOST_BODY: usize = 64 << 20;
@@ -59,6 +60,9 @@ pub(super) async fn answer(
     shared: Arc<Shared>,
     connection: u64,
 ) -> Result<Response<Reply>, io::Error> {
+    if websocket::is_wanted(&request) {
+        return Ok(websocket::accept(request, shared, connection));
+    }
     let (parts, body) = request.into_parts();
     let body = Limited::new(body, MOST_BODY).collect().await.map_err(io::Error::other)?.to_bytes();
     let number = shared.log.add(connection, &parts, &body);

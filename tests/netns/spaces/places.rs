@@ -29,7 +29,7 @@ fn by_process_unit_and_container() {
             records.iter().filter_map(|record| record["principal"]["app"].as_str()).collect();
         assert_eq!(apps, [service.name(), scope.name(), process.name()]);
         net.state.run(&["detach", "--container", &id, "--pid", &pid]).await;
-        assert_eq!(gateway::capture::Steer::attached(), [service.0.clone()]);
+        assert_eq!(gateway::capture::Steer::attached(), std::slice::from_ref(&service.0));
         app.kill().await.expect("killed");
         gateway.stop().await;
     });

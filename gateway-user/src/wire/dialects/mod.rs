@@ -67,6 +67,17 @@ pub trait Dialect: Send + Sync + Debug {
     /// follow whole events. Empty where the dialect has no such ending: then only breaking the connection is left.
     fn ending(&self, sent: &Sent, ending: &Ending<'_>) -> Vec<u8>;
 
+    /// Whether a message of this kind, sent by a client over a WebSocket, asks for an answer: an exchange of its own.
+    fn is_ask(&self, _kind: &str) -> bool {
+        false
+    }
+
+    /// A refusal as a message to a WebSocket's client. `None` where the dialect has none: then only closing the
+    /// connection is left.
+    fn message_refusal(&self, _refusal: &Refusal<'_>) -> Option<Vec<u8>> {
+        None
+    }
+
     /// Whether an early ending has to repeat what was said. If so, [`Dialect::remember`] is given every event that goes
     /// to the client.
     fn remembers(&self) -> bool {

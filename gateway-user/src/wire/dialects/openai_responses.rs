@@ -94,6 +94,16 @@ impl Dialect for OpenAiResponses {
         openai_chat::error(refusal.reason, refusal.message).into_bytes()
     }
 
+    fn is_ask(&self, kind: &str) -> bool {
+        kind == "response.create"
+    }
+
+    /// The one message that Codex shows and does not repeat its request after.
+    fn message_refusal(&self, refusal: &Refusal<'_>) -> Option<Vec<u8>> {
+        let error = openai_chat::error(refusal.reason, refusal.message);
+        Some(format!("{{\"type\":\"error\",\"status\":400,{}", &error[1..]).into_bytes())
+    }
+
     fn remembers(&self) -> bool {
         true
     }
