@@ -102,9 +102,7 @@ fn run(cli: Cli) -> Outcome {
         Command::Proxy { listen, upstream } => proxy::proxy(common, listen, upstream),
         Command::Status { coverage } => status::status(common, coverage),
         Command::Trust { action } => trust::trust(common, &action),
-        Command::Doctor { cgroup, pid, upstream } => {
-            doctor::doctor(common, cgroup.as_deref(), pid, upstream.as_deref())
-        }
+        Command::Doctor { subject } => doctor::doctor(common, &subject),
         Command::List { limit, verdict } => records::list(common, limit, verdict.as_deref()),
         Command::Show { id } => records::show(common, &id),
         Command::Usage => records::usage(common),

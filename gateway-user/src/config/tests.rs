@@ -94,6 +94,7 @@ hosts: {api.openai.com: relay, '*.OpenAI.azure.com': refuse}
 plain: inspect
 telemetry: refuse
 untrusted: relay
+websocket: refuse
 cut: error
 rules:
   files: [gateway.yaml]
