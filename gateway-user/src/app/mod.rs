@@ -5,6 +5,7 @@ mod attach;
 mod comeback;
 mod coverage;
 mod doors;
+mod earlier;
 mod rights;
 mod run;
 mod secret;

@@ -45,6 +45,7 @@ pub fn attach(common: &Common, steer: &SteerArgs, places: &PlaceArgs, create: bo
     let runtime = runtime(&config)?;
     let (stopped, left) = runtime.block_on(async {
         let (app, doors, addresses) = app::attach(&config, apps)?;
+        app.look_back(&addresses);
         app.settle(Needs::default())?;
         let ready = || ready(attached(&app.served, &addresses));
         let (stopped, left) = app::run(&app, doors, ready, std::future::pending()).await?;
@@ -154,7 +155,8 @@ fn protected(
     runtime(&config)?.block_on(async {
         let name = target::name_of(path);
         let attachment = Attachment { config: config.clone(), name, cgroup: path.to_owned(), place: None };
-        let (app, doors, _) = app::attach(&config, vec![attachment])?;
+        let (app, doors, addresses) = app::attach(&config, vec![attachment])?;
+        app.look_back(&addresses);
         let ends_others = account.is_some();
         let mut child = launch::start(&app, path, command, account)?;
         app.settle(Needs { removes_cgroup: true, ends_others, ..Needs::default() })?;
