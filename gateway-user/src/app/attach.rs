@@ -76,7 +76,7 @@ impl Listening {
             listen_v4,
             listen_v6,
             ports: config.ports.clone(),
-            endpoints: vec![],
+            endpoints: catalog.endpoints(),
             scope: config.steer,
             quic: config.quic,
             fail: config.fail,

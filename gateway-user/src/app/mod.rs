@@ -214,11 +214,14 @@ fn engines(apps: &[Wanted], key: &[u8; 32]) -> anyhow::Result<Vec<Arc<Engine>>> 
     Ok(built)
 }
 
-/// The known hosts: built in, then the operator's files.
+/// The known hosts: built in, then the operator's files, then the local engines that are asked for.
 pub fn catalog(config: &Config) -> anyhow::Result<Catalog> {
     let mut catalog = Catalog::builtin();
     for file in &config.providers {
         catalog.extend_from_file(file)?;
+    }
+    for engine in &config.local {
+        catalog.switch_on(&engine.id, engine.address)?;
     }
     Ok(catalog)
 }
