@@ -272,6 +272,17 @@ pub enum Command {
     },
     /// Tokens and money by app and model, and what is left of the budgets.
     Usage,
+    /// The catalog of LLM hosts in effect: who serves them, how programs sign in, and the file each entry came from.
+    ///
+    /// Examples:
+    ///   gateway providers
+    ///   gateway providers anthropic
+    ///   gateway providers mine.openai.azure.com --json
+    #[command(verbatim_doc_comment)]
+    Providers {
+        /// A provider's id, a host or an address: with its routes.
+        name: Option<String>,
+    },
     /// Every setting with its effective value and where it comes from, every bound, and what the rules hold back.
     Explain,
     /// See it work: a simulated provider, an unmodified client, a split key redacted, a stream cut at its budget.

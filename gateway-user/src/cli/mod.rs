@@ -10,6 +10,7 @@ mod explain;
 mod launch;
 mod output;
 mod places;
+mod providers;
 mod proxy;
 mod records;
 mod shell;
@@ -105,6 +106,7 @@ fn run(cli: Cli) -> Outcome {
         Command::List { limit, verdict } => records::list(common, limit, verdict.as_deref()),
         Command::Show { id } => records::show(common, &id),
         Command::Usage => records::usage(common),
+        Command::Providers { name } => providers::providers(common, name.as_deref()),
         Command::Explain => explain::explain(common),
         Command::Demo => Ok(u8::try_from(demo::run(&demo::Options::default())?).unwrap_or(1)),
         Command::DemoClient { arguments } => {
