@@ -199,6 +199,25 @@ fn a_process_is_followed_into_its_namespaces_and_becomes_no_more_than_it_is() {
 }
 
 #[test]
+fn relative_paths_begin_where_the_process_works() {
+    let (scene, cgroup) = (Scene::new(), Cgroup::new("relative"));
+    let trust = scene.state().join("trust").display().to_string();
+    let start = |words: &str, variable: &str, value: &str| {
+        let words = format!("cd {trust} && exec {words}");
+        cgroup.start(&["sh", "-c", &words], &[(variable.to_owned(), value.to_owned())])
+    };
+    let go = sleeper_with(scene.folder.path(), "go", &[b"\xff Go buildinf:"]);
+    let _node = start(&format!("node -e '{NODE}'"), "NODE_EXTRA_CA_CERTS", "root.pem");
+    let _go = start(&format!("{} 1000", go.display()), "SSL_CERT_FILE", "bundle.pem");
+    for name in ["node", "go"] {
+        let pid = cgroup.find(name);
+        let (findings, _) = scene.examined(cgroup.path());
+        let [finding] = about(&findings, pid)[..] else { panic!("one finding: {findings:?}") };
+        assert_eq!(finding.verdict, "will_work", "{finding:?}");
+    }
+}
+
+#[test]
 fn one_process_can_be_asked_about() {
     let (scene, cgroup) = (Scene::new(), Cgroup::new("one"));
     let first = cgroup.start(&["node", "-e", NODE], &scene.variables());

@@ -2,6 +2,7 @@
 
 mod commands;
 mod coverage;
+mod dialects;
 mod doors;
 mod fidelity;
 mod hostile;

@@ -1,6 +1,7 @@
 //! Plain HTTP to LLM hosts: inspected on this machine, refused across a network unless configuration says otherwise.
 
 use gateway_tests::chat;
+use gateway_tests::gateway::Gateway;
 use gateway_tests::http::{self, Connection};
 
 use super::verdicts::{PATH, Stage, check};
@@ -75,4 +76,29 @@ async fn row_a_url_asked_of_another_proxy_in_clear() {
         drop(tunnel);
         check(&stage.recorded().await, verdict, "another proxy");
     }
+}
+
+#[tokio::test]
+async fn a_local_engine_is_known_by_its_address_whatever_it_is_called() {
+    let stage = Stage::new(&[]).await;
+    let port = stage.provider.http.port();
+    let lines = format!("local: [\"ollama=127.0.0.1:{port}\"]\n");
+    let config = stage.gateway.state.file("engine.yaml", &lines);
+    let state = stage.gateway.stop().await;
+    let upstream = format!("http://127.0.0.1:{port}/v1");
+    let gateway = Gateway::proxy_on(state, &upstream, &["--config", config.to_str().unwrap()]).await;
+    for host in ["localhost", "models.internal"] {
+        let tunnel =
+            Connection::tunnel(gateway.address, &format!("127.0.0.1:{port}")).await.expect("CONNECT");
+        let mut connection = tunnel.named(host);
+        connection.post(PATH, &chat("hello", "say=key", true)).await;
+        let reply = connection.reply().await;
+        assert_eq!((reply.status, reply.complete), (200, true), "{host}: {}", reply.text());
+        assert!(!reply.text().contains(&gateway::simulate::sample_key()), "{host}: {}", reply.text());
+    }
+    for record in gateway.state.records_until(|records| records.len() == 2).await {
+        check(&record, "redacted", "");
+        assert_eq!(record["provider"], "ollama");
+    }
+    gateway.stop().await;
 }

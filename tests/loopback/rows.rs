@@ -228,9 +228,9 @@ async fn row_secret_across_blocks_and_deltas_of_anthropic() {
             _ => json!({"type": "input_json_delta", "partial_json": piece}),
         };
         let quote = if kind == "text" { "" } else { "\"" };
-        let mut all = vec![format!("{quote}")];
+        let mut all = vec![quote.to_owned()];
         all.extend(pieces());
-        all.push(format!("{quote}"));
+        all.push(quote.to_owned());
         for piece in all {
             let delta = json!({"type": "content_block_delta", "index": block, "delta": delta(&piece)});
             text += &send("content_block_delta", delta);

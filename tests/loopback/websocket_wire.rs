@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use gateway::simulate::{Outcome, Playback, ProviderOptions, Step, sample_key};
 use gateway::wire::websocket::{Control, Frame, Incoming, Kind, Opcode};
-use gateway_tests::corpus::streams;
+use gateway_tests::corpus::{sessions, streams};
 use gateway_tests::gateway::{Gateway, State};
 use gateway_tests::http::Reply;
 use gateway_tests::websocket::{DEFLATE, WebSocket};
@@ -79,6 +79,34 @@ async fn recorded_answers_pass_frame_for_frame() {
     gateway.stop().await;
 }
 
+/// Both what a dialect knows and what none does.
+#[tokio::test]
+async fn recorded_sessions_pass_frame_for_frame() {
+    let play = Arc::new(Playback::default());
+    let options = ProviderOptions { playback: Some(play.clone()), ..ProviderOptions::default() };
+    let provider = provider_with(options).await;
+    let upstream = format!("https://localhost:{}", provider.https.port());
+    let gateway = Gateway::proxy(&provider, &upstream, &[]).await;
+    let mut same = 0;
+    let sessions = sessions();
+    for (id, messages) in &sessions {
+        let events: Vec<Vec<u8>> =
+            messages.iter().map(|message| format!("data: {message}").into_bytes()).collect();
+        let bytes = frames(&events.iter().map(Vec::as_slice).collect::<Vec<_>>());
+        for path in ["/v1/realtime", "/v1/live/unknown"] {
+            play.replace([vec![Step::Write(SWITCH.into()), Step::Write(bytes.clone()), Step::Close]]);
+            let mut socket = WebSocket::open(gateway.address, path, "").await.expect("101");
+            while socket.next().await.is_some() {}
+            if memchr::memmem::find(&socket.received, b"_REDACTED]").is_none() {
+                assert_eq!(sorted(&socket.received), sorted(&bytes), "{id} at {path}");
+                same += 1;
+            }
+        }
+    }
+    assert!(same > sessions.len(), "only {same} of {} sessions passed untouched", 2 * sessions.len());
+    gateway.stop().await;
+}
+
 /// Data frames in order, and control frames in order: pings pass those that are held back.
 fn sorted(bytes: &[u8]) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
     use gateway::wire::websocket::Head;
@@ -94,8 +122,8 @@ fn sorted(bytes: &[u8]) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
 
 #[tokio::test]
 async fn what_the_client_sends_arrives_with_its_own_frames_masks_and_compression() {
-    for offer in ["", DEFLATE] {
-        let (provider, gateway) = start(&[]).await;
+    let (provider, gateway) = start(&[]).await;
+    for (connection, offer) in ["", DEFLATE].into_iter().enumerate() {
         let mut socket = WebSocket::open(gateway.address, "/v1/live/echo", offer).await.expect("101");
         for (index, size) in [usize::MAX, 1, 5, 64].into_iter().enumerate() {
             let text = format!("nothing to see here, {index} \u{20ac}").repeat(index + 1);
@@ -104,11 +132,11 @@ async fn what_the_client_sends_arrives_with_its_own_frames_masks_and_compression
         }
         socket.send_in_frames(Kind::Binary, &[0, 159, 255, 1, 2, 3], 4).await;
         assert_eq!(&socket.message().await.payload[..], [0, 159, 255, 1, 2, 3]);
-        let raw = provider.raw(0);
+        let raw = provider.raw(connection as u64);
         let head = memchr::memmem::find(&raw, b"\r\n\r\n").expect("a head") + 4;
         assert_eq!(raw[head..], socket.sent[..], "byte for byte");
-        gateway.stop().await;
     }
+    gateway.stop().await;
 }
 
 #[tokio::test]
@@ -196,17 +224,18 @@ async fn a_server_that_ends_without_closing_still_has_what_it_said_delivered() {
 async fn giants_bombs_and_broken_frames_end_the_connection_and_nothing_leaves() {
     let giant = [&[0x82, 0xFF], &(64u64 << 20).to_be_bytes()[..], &[0; 4]].concat();
     let bomb = {
-        let mut socket_less = flate2::Compress::new(flate2::Compression::best(), false);
+        let mut compress = flate2::Compress::new(flate2::Compression::best(), false);
         let mut packed = Vec::with_capacity(1 << 20);
         let zeros = vec![b'a'; 24 << 20];
-        socket_less.compress_vec(&zeros, &mut packed, flate2::FlushCompress::Sync).unwrap();
+        compress.compress_vec(&zeros, &mut packed, flate2::FlushCompress::Sync).unwrap();
         let mut out = BytesMut::new();
         let payload = &packed[..packed.len() - 4];
         Frame { fin: true, compressed: true, opcode: Opcode::Text, mask: Some([0; 4]), payload }
             .write(&mut out);
         out.to_vec()
     };
-    for (bytes, code) in [
+    let (provider, gateway) = start(&[]).await;
+    let hostile = [
         (giant, 1009),
         (bomb, 1009),
         (vec![0x81, 0x05, b'H', b'e', b'l', b'l', b'o'], 1002),
@@ -214,19 +243,20 @@ async fn giants_bombs_and_broken_frames_end_the_connection_and_nothing_leaves() 
         (vec![0x80, 0x80, 0, 0, 0, 0], 1002),
         (vec![0x81, 0x81, 0, 0, 0, 0, 0xFF], 1007),
         (vec![0xC1, 0x82, 0, 0, 0, 0, 0xFF, 0xFF], 1007),
-    ] {
-        let (provider, gateway) = start(&[]).await;
+    ];
+    for (index, (bytes, code)) in hostile.into_iter().enumerate() {
         let mut socket = WebSocket::open(gateway.address, "/v1/live/echo", DEFLATE).await.expect("101");
         socket.send_raw(&bytes).await;
         assert_eq!(socket.closed().await, Some(code));
-        let records = gateway.state.records_until(|records| records.len() == 1).await;
-        assert_eq!(records[0]["verdict"], "refused", "{records:#?}");
-        assert!(records[0]["reason"].as_str().unwrap().contains("WebSocket"), "{records:#?}");
-        assert_eq!(provider.received().len(), 1, "only the handshake");
-        let (now, most) = gateway.memory();
-        assert!(most < 400 << 10, "{now} KiB now, {most} KiB at most");
-        gateway.stop().await;
+        drop(socket);
+        let records = gateway.state.records_until(|records| records.len() == index + 1).await;
+        assert_eq!(records[index]["verdict"], "refused", "{records:#?}");
+        assert!(records[index]["reason"].as_str().unwrap().contains("WebSocket"), "{records:#?}");
     }
+    assert!(provider.received().iter().all(|one| one.method == "GET"), "only handshakes");
+    let (now, most) = gateway.memory();
+    assert!(most < 400 << 10, "{now} KiB now, {most} KiB at most");
+    gateway.stop().await;
 }
 
 #[tokio::test]

@@ -68,9 +68,7 @@ impl Scene {
     }
 
     async fn end(self) {
-        let path = self.cgroup.0.to_str().expect("a plain name");
-        self.gateway.state.run(&["detach", "--cgroup", path]).await;
-        self.gateway.ended().await;
+        self.gateway.stop().await;
     }
 }
 
@@ -194,8 +192,6 @@ fn coverage_counts_what_passed_through_and_what_passed_beside() {
 fn a_program_that_does_not_trust_us_is_told_apart() {
     world::inside(|_| async {
         let scene = Scene::new("untrusted", &[]).await;
-        let (code, _) = scene.curl("--cacert /dev/null https://api.openai.com/v1/models").await;
-        assert_ne!(code, 0);
         let (code, _) = scene
             .curl(&format!(
                 "--cacert {} https://api.openai.com/v1/models",

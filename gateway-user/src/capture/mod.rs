@@ -2,6 +2,7 @@
 
 pub mod cgroup;
 pub mod diag;
+pub mod existing;
 pub mod listen;
 pub mod netns;
 pub mod preflight;

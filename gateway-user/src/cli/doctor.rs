@@ -1,20 +1,20 @@
 //! `gateway doctor`: will it work, tried.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use http::Method;
 use serde_json::{Value, json};
 
 use super::{
     Failure, Outcome,
-    args::Common,
+    args::{Common, SubjectArgs},
     ask::block_on,
     config,
     output::{self, line, text},
 };
 use crate::{
     admin, app,
-    capture::cgroup,
+    capture::{cgroup, target},
     config::Config,
     doctor::{
         self, Check, DoctorError, Examined, Examiner, Finding, State, Verdict,
@@ -33,30 +33,29 @@ const PORT: u16 = 443;
 const SHOWN_PIDS: usize = 4;
 
 /// Looks at a cgroup, at a process, at upstreams, or at this machine.
-pub fn doctor(common: &Common, cgroup: Option<&str>, pid: Option<u32>, hosts: Option<&[String]>) -> Outcome {
+pub fn doctor(common: &Common, subject: &SubjectArgs) -> Outcome {
     let config = config::load(common, |_| ())?;
-    match (cgroup, pid, hosts) {
-        (_, _, Some(hosts)) => upstreams(common, &config, hosts),
-        (None, None, None) => machine(common, &config),
-        (cgroup, pid, None) => processes(common, &config, cgroup, pid),
+    if let Some(hosts) = &subject.upstream {
+        return upstreams(common, &config, hosts);
+    }
+    match (subject.place(), subject.pid) {
+        (Some(place), _) => {
+            let found = target::find(&place)?;
+            let pids = cgroup::processes(&found.path);
+            if pids.is_empty() {
+                return Err(DoctorError::Empty(found.path).into());
+            }
+            processes(common, &config, &pids)
+        }
+        (None, Some(pid)) if !Path::new(&format!("/proc/{pid}")).exists() => {
+            Err(DoctorError::NoProcess(pid).into())
+        }
+        (None, Some(pid)) => processes(common, &config, &[pid]),
+        (None, None) => machine(common, &config),
     }
 }
 
-fn processes(common: &Common, config: &Config, name: Option<&str>, pid: Option<u32>) -> Outcome {
-    let pids = match (name, pid) {
-        (Some(name), _) => {
-            let path = cgroup::resolve(name)?;
-            let pids = cgroup::processes(&path);
-            if pids.is_empty() {
-                return Err(DoctorError::Empty(path).into());
-            }
-            pids
-        }
-        (None, Some(pid)) if !std::path::Path::new(&format!("/proc/{pid}")).exists() => {
-            return Err(DoctorError::NoProcess(pid).into());
-        }
-        (None, pid) => pid.into_iter().collect(),
-    };
+fn processes(common: &Common, config: &Config, pids: &[u32]) -> Outcome {
     // What is there is left as it is; only a folder without a CA gets one.
     let trust = match Trust::open(&config.state) {
         Ok(trust) => trust,
@@ -64,7 +63,7 @@ fn processes(common: &Common, config: &Config, name: Option<&str>, pid: Option<u
     };
     trust.publish_missing()?;
     let examiner = Arc::new(Examiner::new(trust)?);
-    let (examined, refusals) = block_on(async { (examiner.processes(&pids).await, refusals(config).await) })?;
+    let (examined, refusals) = block_on(async { (examiner.processes(pids).await, refusals(config).await) })?;
     let fails = examined.findings.iter().any(|finding| finding.verdict == Verdict::WillFail);
     if common.json {
         let mut answer = json!(examined);

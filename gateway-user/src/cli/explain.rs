@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     app,
-    config::{Action, Mode},
+    config::{Action, AppConfig, Config, Explained, Mode},
     inspect::{Engine, RuleInfo},
     wire::event::Direction,
 };
@@ -38,23 +38,30 @@ pub fn explain(common: &Common) -> Outcome {
                 })
             })
             .collect();
-        output::json(
-            &json!({ "settings": settings, "rules": rules, "held": held, "engine_bytes": engine.memory() }),
-        );
+        let apps: Vec<_> = config.apps.iter().map(|app| described(app, &config)).collect();
+        output::json(&json!({
+            "settings": settings,
+            "apps": apps,
+            "rules": rules,
+            "held": held,
+            "engine_bytes": engine.memory(),
+        }));
         return Ok(0);
     }
-    let rows: Vec<Vec<String>> = settings
-        .iter()
-        .map(|setting| {
-            vec![
-                setting.key.to_owned(),
-                setting.value.clone(),
-                setting.origin.clone(),
-                setting.about.to_owned(),
-            ]
-        })
-        .collect();
+    let row =
+        |of: &Explained| vec![of.key.to_owned(), of.value.clone(), of.origin.clone(), of.about.to_owned()];
+    let rows: Vec<Vec<String>> = settings.iter().map(row).collect();
     table(&["KEY", "VALUE", "FROM", "MEANING"], &rows);
+    for app in &config.apps {
+        line("");
+        let name = app.name.as_ref().map_or(String::new(), |name| format!(", called {name}"));
+        let own = app.config.explain_over(&config);
+        let rest = if own.is_empty() { "as above" } else { "as above, but for" };
+        line(format_args!("The app in {}{name}: {rest}", app.place));
+        if !own.is_empty() {
+            table(&["KEY", "VALUE", "FROM", "MEANING"], &own.iter().map(row).collect::<Vec<_>>());
+        }
+    }
     for (direction, holds) in &held {
         line("");
         line(match direction {
@@ -102,4 +109,13 @@ fn rules(engine: &Engine, mode: Mode) -> Vec<serde_json::Value> {
         })
     };
     engine.rules().iter().map(one).collect()
+}
+
+/// An app of the configuration, for machines: where it is, and what is its own.
+fn described(app: &AppConfig, top: &Config) -> serde_json::Value {
+    json!({
+        "place": app.place.to_string(),
+        "name": app.name,
+        "settings": app.config.explain_over(top),
+    })
 }

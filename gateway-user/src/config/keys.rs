@@ -91,6 +91,8 @@ keys! {
         rules.actions = read::actions, show_actions;
     "providers": "provider files beside the built-in ones",
         providers = |node: &_| read::list(node, read::file), join_paths;
+    "local": "local engines on plain HTTP that are steered and inspected: ollama, lmstudio, vllm, llamacpp, or id=address:port",
+        local = |node: &_| read::list(node, read::engine), join;
     "prices": "price files beside the built-in ones",
         prices = |node: &_| read::list(node, read::file), join_paths;
     "unknown_model": "a model without a price is refused (refuse), counts as the dearest (highest) or as free",

@@ -1,6 +1,8 @@
 //! The types of configured values.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -213,6 +215,24 @@ pub struct Rules {
     pub dictionaries: Vec<Dictionary>,
     /// Actions that replace a rule's own, by rule id.
     pub actions: BTreeMap<String, RuleActions>,
+}
+
+/// A local engine on plain HTTP that is steered and inspected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalEngine {
+    /// Its id in the catalog, such as `ollama`.
+    pub id: String,
+    /// Where it listens; its usual addresses when absent.
+    pub address: Option<SocketAddr>,
+}
+
+impl fmt::Display for LocalEngine {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.address {
+            Some(address) => write!(formatter, "{}={address}", self.id),
+            None => formatter.write_str(&self.id),
+        }
+    }
 }
 
 /// A word list that acts as one rule.

@@ -254,10 +254,17 @@ impl Examiner {
         };
         let process = &group.process;
         let ours = &self.trust.authority().root().der;
-        let extra = process.variable("NODE_EXTRA_CA_CERTS").filter(|_| group.runtime == Runtime::Bun);
+        let extra = process.file_variable("NODE_EXTRA_CA_CERTS").filter(|_| group.runtime == Runtime::Bun);
         let found = match extra.filter(|file| root.holds(Path::new(file), ours)) {
             Some(file) => Ok(file.into()),
-            None => root.trusts(habit, |name| process.variable(name), ours),
+            None => root.trusts(
+                habit,
+                |name| match name {
+                    "SSL_CERT_FILE" => process.file_variable(name),
+                    _ => process.variable(name),
+                },
+                ours,
+            ),
         };
         let (verdict, reason) = match (&found, group.runtime) {
             (Ok(file), Runtime::RustEither) => (

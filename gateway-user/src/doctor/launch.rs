@@ -40,7 +40,7 @@ fn python(process: &Process, root: &Root) -> Option<PathBuf> {
     let called = first.as_ref().and_then(|first| match first.components().count() {
         _ if first.is_absolute() => Some(first.clone()),
         1 => root.on_path(&path, &[first.to_str()?]),
-        _ => Some(process.folder.join("cwd").read_link().ok()?.join(first)),
+        _ => Some(process.working.join(first)),
     });
     let environment = |name: &str| process.variable(name).map(PathBuf::from);
     let candidates =

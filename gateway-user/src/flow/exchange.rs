@@ -132,7 +132,10 @@ async fn infer(site: &Arc<Site>, mut flow: Flow, route: Route, request: Request<
         }
     };
     let options = JudgeOptions { ask_usage: route.charged && site.host.asks_usage() };
-    let judged = judge(&site.services.engine, route.dialect, &text, options);
+    let mut judged = judge(&site.services.engine, route.dialect, &text, options);
+    // Some dialects name the model in the path.
+    judged.model = judged.model.or_else(|| route.model.clone());
+    judged.stream |= route.streams;
     if let Err(stop) = take_in(site, &mut flow, &raw, &judged) {
         return Err((flow, stop));
     }
@@ -175,6 +178,7 @@ async fn infer(site: &Arc<Site>, mut flow: Flow, route: Route, request: Request<
     };
     let expected = Expected {
         dialect: route.dialect,
+        streams: route.streams,
         strip_usage: judged.asked_usage,
         with_usage: judged.wants_usage || !judged.asked_usage,
         request: digest,

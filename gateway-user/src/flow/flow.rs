@@ -279,6 +279,9 @@ fn close(services: &Services, mut open: Box<Open>, verdict: Verdict, reason: Opt
         };
         record.cost = receipt.cost;
         record.estimated = receipt.estimated;
+    } else if let Some(usage) = open.usage.filter(|_| open.billed) {
+        // Nothing is billed, as for a local engine; what was used is known all the same.
+        record.tokens = usage;
     }
     if let Some(row) = &open.row {
         row.bytes(record.bytes_up, record.bytes_down);

@@ -36,6 +36,7 @@ mod untrusted;
 mod upgrade;
 
 pub use coverage::Coverage;
+pub use flow::Flow;
 pub use remembered::Remembered;
 pub use running::Running;
 pub use services::Services;

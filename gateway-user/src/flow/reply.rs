@@ -41,6 +41,8 @@ use crate::{
 pub struct Expected {
     /// How it reads.
     pub dialect: &'static dyn Dialect,
+    /// It streams, whatever its type: JSON is one array, item by item.
+    pub streams: bool,
     /// The gateway asked for usage in the stream, the client did not: the extra event is taken out again.
     pub strip_usage: bool,
     /// The client asked for usage in the stream.
@@ -77,7 +79,7 @@ pub async fn carry(site: &Arc<Site>, mut flow: Flow, expected: Expected, sent: S
         Ok(decoder) => decoder,
         Err(why) => return undecodable(site, flow, reply, lease, &why),
     };
-    if head::is_json(kind) {
+    if head::is_json(kind) && !expected.streams {
         whole(site, flow, expected, reply, lease, decoder).await
     } else {
         Ok(streamed(site, flow, expected, reply, lease, decoder))
@@ -125,8 +127,10 @@ fn streamed(
     let services = &site.services;
     let kind =
         head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let array = expected.streams && head::is_json(kind);
     let options = ReplyOptions {
-        event_stream: head::is_event_stream(kind),
+        event_stream: head::is_event_stream(kind) || array,
+        array,
         strip_usage: expected.strip_usage,
         with_usage: expected.with_usage,
         cut: match services.config.cut {

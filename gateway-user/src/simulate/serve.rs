@@ -75,7 +75,9 @@ pub(super) async fn answer(
         return Ok(exchange.whole(200, text));
     }
     if parts.method == Method::GET && path.ends_with("/models") {
-        return Ok(exchange.whole(200, exchange.dialect.models()));
+        // Codex asks its own backend, which answers in a shape of its own.
+        let own = path.starts_with("/backend-api/").then(|| r#"{"models":[]}"#.to_owned());
+        return Ok(exchange.whole(200, own.unwrap_or_else(|| exchange.dialect.models())));
     }
     if parts.method == Method::POST && TELEMETRY.iter().any(|known| path.starts_with(known)) {
         return Ok(exchange.whole(200, "{}".to_owned()));

@@ -60,8 +60,13 @@ pub async fn carry(site: &Arc<Site>, mut flow: Flow, mut request: Request<Incomi
         Err(error) => return Err((flow, Fault::from(error).into())),
     };
     if reply.status() != StatusCode::SWITCHING_PROTOCOLS {
-        let expected =
-            Expected { dialect: route.dialect, strip_usage: false, with_usage: true, request: digest };
+        let expected = Expected {
+            dialect: route.dialect,
+            streams: false,
+            strip_usage: false,
+            with_usage: true,
+            request: digest,
+        };
         return reply::carry(site, flow, expected, Sent { reply, lease }).await;
     }
     let deflate = match extensions(reply.headers()) {

@@ -31,12 +31,12 @@ const CLOSE_WAIT: Duration = Duration::from_secs(10);
 /// Carries a WebSocket to its end and records it.
 pub async fn run(session: Session, deflate: Option<Deflate>, client: Io, server: Io) {
     let limits = &session.services().config.limits;
-    let from_client = ReaderOptions {
+    let take_from_client = ReaderOptions {
         from: Side::Client,
         most: limits.request_bytes as u64,
         deflate: deflate.map(|deflate| deflate.client_keeps_context),
     };
-    let from_server = ReaderOptions {
+    let take_from_server = ReaderOptions {
         from: Side::Server,
         most: limits.reply_held_bytes.max(MAX_EVENT) as u64,
         deflate: deflate.map(|deflate| deflate.server_keeps_context),
@@ -44,8 +44,8 @@ pub async fn run(session: Session, deflate: Option<Deflate>, client: Io, server:
     let idle = limits.idle;
     let now = Instant::now();
     let pump = Pump {
-        client: Leg::new(client, from_client),
-        server: Leg::new(server, from_server),
+        client: Leg::new(client, take_from_client),
+        server: Leg::new(server, take_from_server),
         session,
         idle,
         heard: now,
@@ -180,10 +180,10 @@ impl Pump {
             let close = match (incoming, side) {
                 (Ok(None), _) => return,
                 (Ok(Some(Incoming::Message(message))), Side::Client) => {
-                    self.session.from_client(message, &mut out)
+                    self.session.take_from_client(message, &mut out)
                 }
                 (Ok(Some(Incoming::Message(message))), Side::Server) => {
-                    self.session.from_server(message, &mut out)
+                    self.session.take_from_server(message, &mut out)
                 }
                 (Ok(Some(Incoming::Control(control))), _) => self.control(side, &control),
                 (Err(error), _) => return self.unreadable(side, error),

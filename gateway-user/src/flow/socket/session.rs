@@ -108,7 +108,7 @@ impl Session {
     }
 
     /// Takes a message of the client.
-    pub fn from_client(&mut self, message: Message, out: &mut Out<'_>) -> Option<Close> {
+    pub fn take_from_client(&mut self, message: Message, out: &mut Out<'_>) -> Option<Close> {
         let begun = Instant::now();
         self.messages.up += 1;
         let judged =
@@ -119,7 +119,11 @@ impl Session {
         if self.is_ask(&judged) {
             return self.ask(begun, &message, &judged, out);
         }
-        self.connection.found(Direction::Request, &judged.findings);
+        let flow = match &mut self.turn.asked {
+            Some(Asked { flow, .. }) if !self.route.dialect.is_known() => flow,
+            _ => &mut self.connection,
+        };
+        flow.found(Direction::Request, &judged.findings);
         if judged.action == Action::Block {
             let message_for_user = exchange::why(&self.site.services.engine, "message", &judged.findings);
             let stop = Stop::Refused { reason: Reason::PolicyBlocked, message: message_for_user };
@@ -230,6 +234,10 @@ impl Session {
         if let Some(mut flow) = flow {
             let length = refusal.as_ref().map_or(0, Vec::len);
             flow.bytes(0, length as u64);
+            // As the message says, where there is one.
+            flow.note(|record| {
+                record.status = if length > 0 { http::StatusCode::BAD_REQUEST.as_u16() } else { 0 }
+            });
             flow.end(verdict, Some(&stop.message()));
         }
         let Some(refusal) = refusal else { return Some(Close::for_policy(&shown)) };
@@ -238,7 +246,7 @@ impl Session {
     }
 
     /// Takes a message of the server.
-    pub fn from_server(&mut self, message: Message, out: &mut Out<'_>) -> Option<Close> {
+    pub fn take_from_server(&mut self, message: Message, out: &mut Out<'_>) -> Option<Close> {
         let begun = Instant::now();
         self.messages.down += 1;
         self.turn.take(message, &mut self.released);
@@ -339,8 +347,12 @@ impl Session {
         if ended { Close::after_cut(message) } else { Close::for_policy(message) }
     }
 
-    /// Nothing has come from the server for a while: what of a held message is decided goes out as one of its own.
+    /// Nothing has come from the server for a while: what of a held message is decided goes out as one of its own. Where
+    /// nobody knows what a message means, the client may have to answer it before another comes: it goes out whole.
     pub fn stalled(&mut self, out: &mut Out<'_>) -> Option<Close> {
+        if !self.route.dialect.is_known() {
+            return self.server_done(out);
+        }
         self.turn.stream.relax(&mut self.released);
         let part = self.released.pop()?;
         if let Some(refused) = self.draw(part.text_len) {

@@ -17,8 +17,14 @@ use crate::wire::reading::{Facts, Reading, Tokenised};
 use crate::wire::shape::Shape;
 
 /// Every dialect, by name; the catalog of providers refers to them.
-pub const ALL: &[&dyn Dialect] =
-    &[&openai_chat::OpenAiChat, &openai_responses::OpenAiResponses, &anthropic::Anthropic, &opaque::Opaque];
+pub const ALL: &[&dyn Dialect] = &[
+    &openai_chat::OpenAiChat,
+    &openai_responses::OpenAiResponses,
+    &anthropic::Anthropic,
+    &gemini::Gemini,
+    &gemini::GeminiWrapped,
+    &opaque::Opaque,
+];
 
 /// The dialect with this name.
 pub fn by_name(name: &str) -> Option<&'static dyn Dialect> {

@@ -38,10 +38,15 @@ impl Dialect for OpenAiResponses {
         let Some(stem) = kind.strip_suffix(b".delta") else {
             let thinks =
                 kind.starts_with(b"response.reasoning") || is_item(event, &reading.facts, b"reasoning");
-            for piece in reading.pieces.iter_mut().filter(|piece| piece.reach == Reach::Running) {
-                piece.reach = Reach::Again;
-                if thinks {
-                    piece.channel.kind = Kind::Thinking;
+            // Nothing runs on in these, so that nothing of them has to wait for more, known field or not.
+            for piece in &mut reading.pieces {
+                match piece.reach {
+                    Reach::Running if thinks => {
+                        (piece.reach, piece.channel.kind) = (Reach::Again, Kind::Thinking)
+                    }
+                    Reach::Running => piece.reach = Reach::Again,
+                    Reach::Unknown => piece.reach = Reach::Whole,
+                    Reach::Whole | Reach::Again => {}
                 }
             }
             return;
