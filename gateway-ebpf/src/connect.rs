@@ -7,7 +7,9 @@ use crate::maps::{
 };
 use crate::{datagram, direct, stranger};
 use aya_ebpf::EbpfContext;
-use aya_ebpf::helpers::generated::{bpf_get_current_cgroup_id, bpf_get_netns_cookie, bpf_get_socket_cookie};
+use aya_ebpf::helpers::generated::{
+    bpf_get_current_cgroup_id, bpf_get_netns_cookie, bpf_get_socket_cookie, bpf_setsockopt,
+};
 use aya_ebpf::helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_get_current_uid_gid};
 use aya_ebpf::programs::SockAddrContext;
 use core::ptr::{addr_of, read_volatile};
@@ -21,6 +23,9 @@ pub const PASS: i32 = 1;
 const SOCK_STREAM: u32 = 1;
 const SOCK_DGRAM: u32 = 2;
 const IPPROTO_TCP: u32 = 6;
+/// From asm-generic/socket.h.
+const SOL_SOCKET: i32 = 1;
+const SO_BINDTODEVICE: i32 = 25;
 /// Linux's `IPPROTO_MPTCP`; older kernels show it on the first subflow.
 const IPPROTO_MPTCP: u32 = 262;
 
@@ -92,6 +97,10 @@ fn door(listener: &Listener, to: &Endpoint) -> Option<Endpoint> {
 
 #[inline(always)]
 fn steer(ctx: &SockAddrContext, family: Family, cookie: u64, to: Endpoint, door: &Endpoint) -> i32 {
+    if !unbind_device(ctx) {
+        direct::refused(&to, direct::TCP);
+        return REFUSE;
+    }
     let original = Original {
         // SAFETY: the helper takes nothing and always succeeds.
         cgroup: unsafe { bpf_get_current_cgroup_id() },
@@ -110,6 +119,22 @@ fn steer(ctx: &SockAddrContext, family: Family, cookie: u64, to: Endpoint, door:
     address::write(ctx.sock_addr, family, door);
     count(Counter::Steered);
     PASS
+}
+
+/// Takes a socket off the device it was bound to, from which the listener cannot be reached: its connection would hang.
+/// False where the kernel does not let this task do that.
+#[inline(always)]
+fn unbind_device(ctx: &SockAddrContext) -> bool {
+    // SAFETY: the kernel hands every program a valid context, and its socket is never null.
+    unsafe {
+        let socket = (*ctx.sock_addr).__bindgen_anon_1.sk;
+        if read_volatile(addr_of!((*socket).bound_dev_if)) == 0 {
+            return true;
+        }
+        let none = 0_u32;
+        let none = addr_of!(none).cast_mut().cast();
+        bpf_setsockopt(ctx.as_ptr(), SOL_SOCKET, SO_BINDTODEVICE, none, size_of::<u32>() as i32) == 0
+    }
 }
 
 #[inline(always)]

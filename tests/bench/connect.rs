@@ -10,8 +10,9 @@ use anyhow::Context;
 use clap::Parser;
 use nix::sys::socket::{
     AddressFamily, SockFlag, SockProtocol, SockType, SockaddrStorage, connect, setsockopt, socket,
-    sockopt::Linger,
+    sockopt::Linger, sockopt::ReceiveTimeout,
 };
+use nix::sys::time::{TimeVal, TimeValLike};
 
 #[derive(Parser)]
 #[command(about = "Measures connect() inside a cgroup and outside")]
@@ -45,6 +46,8 @@ fn main() -> anyhow::Result<()> {
     let options = Options::parse();
     let listener =
         TcpListener::bind(options.to).with_context(|| format!("cannot listen on {}", options.to))?;
+    // What was steered after all never arrives here.
+    setsockopt(&listener, ReceiveTimeout, &TimeVal::seconds(5))?;
     let to = SockaddrStorage::from(listener.local_addr()?);
     let (mut inside, mut outside) = (Vec::new(), Vec::new());
     for _ in 0..options.blocks {
@@ -81,7 +84,7 @@ fn block(listener: &TcpListener, to: &SockaddrStorage, connections: u32) -> anyh
         let made = Instant::now();
         connect(client.as_raw_fd(), to)?;
         let connected = Instant::now();
-        let accepted = listener.accept()?;
+        let accepted = listener.accept().context("the connection did not arrive")?;
         setsockopt(&client, Linger, &linger)?;
         let closing = Instant::now();
         drop(client);

@@ -98,7 +98,7 @@ impl Scene {
     pub async fn run(&self, client: Client, mode: Mode, prompt: &str, arguments: &[&str]) -> Seen {
         let mut command = self.command(arguments, &client.command(mode, prompt));
         command.env("OPENAI_API_KEY", "simulated").env("ANTHROPIC_API_KEY", "simulated");
-        command.env("SDK_FOLDER", installed());
+        command.env("SDK_FOLDER", installed().join("node"));
         let done =
             tokio::time::timeout(PATIENCE * 2, command.output()).await.expect("the client ends in time");
         let done = done.expect("the gateway can be run");
@@ -129,7 +129,7 @@ impl Client {
         };
         match self.tool {
             Tool::Python(name) => {
-                let python = installed().join("python/bin/python");
+                let python = installed().join("python/venv/bin/python");
                 vec![python.display().to_string(), script(name), word.into(), prompt.into()]
             }
             Tool::Node(name) => vec!["node".into(), script(name), word.into(), prompt.into()],
@@ -207,7 +207,7 @@ pub fn installed() -> PathBuf {
         target.map(|target| target.join("clients")).unwrap_or_default()
     });
     assert!(
-        folder.join("python/bin/python").exists() && folder.join("node_modules").exists(),
+        folder.join("python/installed").exists(),
         "the client SDKs are not installed: run `cargo xtask test --only clients`, or set GATEWAY_CLIENTS"
     );
     folder

@@ -1,10 +1,11 @@
 //! Real, unmodified clients through the transparent door: no base URL, no proxy variable, names as in the wild.
 //!
-//! They need root, and the SDKs that `cargo xtask test` installs into `target/clients` (or `$GATEWAY_CLIENTS`).
+//! They need root, and the clients that `cargo xtask test` installs into `target/clients` (or `$GATEWAY_CLIENTS`).
 
 mod attached;
 mod client;
 mod programs;
+mod quic;
 mod scenarios;
 mod turns;
 
@@ -84,9 +85,9 @@ macro_rules! program {
 }
 
 program!(claude_code, CLAUDE_CODE);
-program!(codex, CODEX, ignore = "waits for the Responses dialect");
-program!(gemini_cli, GEMINI_CLI, ignore = "waits for the Gemini dialect");
-program!(python_genai, GENAI, ignore = "waits for the Gemini dialect");
+program!(codex, CODEX);
+program!(gemini_cli, GEMINI_CLI);
+program!(python_genai, GENAI);
 program!(aider, AIDER);
 program!(python_litellm, LITELLM);
 program!(python_langchain, LANGCHAIN);
@@ -95,5 +96,5 @@ program!(python_requests, REQUESTS);
 program!(python_aiohttp, AIOHTTP);
 program!(python_httpx_h2, HTTPX);
 program!(node_fetch, FETCH);
-program!(java_http_client, JAVA, ignore = "waits for the trust store of Java");
+program!(java_http_client, JAVA);
 program!(go_net_http, GO);

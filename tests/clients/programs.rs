@@ -14,8 +14,8 @@ pub struct Program {
     pub host: &'static str,
     /// How the path of its inference requests ends, without the query.
     pub path: &'static str,
-    /// US dollars that pay for its input and for some, not all, of a long answer.
-    pub cut_at: &'static str,
+    /// The model that it asks for by itself, as it names it.
+    pub model: &'static str,
 }
 
 /// Stands for the prompt.
@@ -31,8 +31,8 @@ const GOOGLE: &str = "generativelanguage.googleapis.com";
 const CHAT: &str = "/chat/completions";
 const OPENAI_KEY: (&str, &str) = ("OPENAI_API_KEY", "simulated");
 
-/// Pays for a short prompt and a few hundred words of `gpt-4o-mini`.
-const SHORT: &str = "0.0002";
+const MINI: &str = "gpt-4o-mini";
+const FLASH: &str = "gemini-2.5-flash";
 
 pub const CLAUDE_CODE: Program = Program {
     words: &[
@@ -44,7 +44,7 @@ pub const CLAUDE_CODE: Program = Program {
     environment: &[("ANTHROPIC_API_KEY", "simulated"), ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1")],
     host: ANTHROPIC,
     path: "/v1/messages",
-    cut_at: "0.2",
+    model: "claude-opus-4-8",
 };
 pub const CODEX: Program = Program {
     words: &[
@@ -57,7 +57,7 @@ pub const CODEX: Program = Program {
     environment: &[("CODEX_API_KEY", "simulated")],
     host: OPENAI,
     path: "/v1/responses",
-    cut_at: "0.2",
+    model: "gpt-6.1-sol",
 };
 pub const GEMINI_CLI: Program = Program {
     words: &[
@@ -71,18 +71,18 @@ pub const GEMINI_CLI: Program = Program {
     environment: &[("GEMINI_API_KEY", "simulated"), ("GEMINI_CLI_TRUST_WORKSPACE", "true")],
     host: GOOGLE,
     path: ":streamGenerateContent",
-    cut_at: "0.2",
+    model: FLASH,
 };
 pub const GENAI: Program = Program {
-    words: &["{installed}/python/bin/python", "{turn}/genai_turn.py", PROMPT],
+    words: &["{installed}/python/venv/bin/python", "{turn}/genai_turn.py", PROMPT],
     environment: &[("GEMINI_API_KEY", "simulated")],
     host: GOOGLE,
     path: ":streamGenerateContent",
-    cut_at: "0.001",
+    model: FLASH,
 };
 pub const AIDER: Program = Program {
     words: &[
-        "{installed}/aider/bin/aider",
+        "{installed}/aider/venv/bin/aider",
         "--model",
         "gpt-4o-mini",
         "--no-git",
@@ -94,21 +94,23 @@ pub const AIDER: Program = Program {
     environment: &[OPENAI_KEY],
     host: OPENAI,
     path: CHAT,
-    cut_at: "0.001",
+    model: MINI,
 };
-pub const LITELLM: Program = short(&["{installed}/python/bin/python", "{turn}/litellm_turn.py", PROMPT]);
-pub const LANGCHAIN: Program = short(&["{installed}/python/bin/python", "{turn}/langchain_turn.py", PROMPT]);
-pub const LLM: Program = short(&["{installed}/python/bin/llm", "-m", "gpt-4o-mini", PROMPT]);
-pub const REQUESTS: Program = short(&["{installed}/python/bin/python", "{turn}/requests_turn.py", PROMPT]);
-pub const AIOHTTP: Program = short(&["{installed}/python/bin/python", "{turn}/aiohttp_turn.py", PROMPT]);
-pub const HTTPX: Program = short(&["{installed}/python/bin/python", "{turn}/httpx_turn.py", PROMPT]);
+pub const LITELLM: Program = short(&["{installed}/python/venv/bin/python", "{turn}/litellm_turn.py", PROMPT]);
+pub const LANGCHAIN: Program =
+    short(&["{installed}/python/venv/bin/python", "{turn}/langchain_turn.py", PROMPT]);
+pub const LLM: Program = short(&["{installed}/python/venv/bin/llm", "-m", "gpt-4o-mini", PROMPT]);
+pub const REQUESTS: Program =
+    short(&["{installed}/python/venv/bin/python", "{turn}/requests_turn.py", PROMPT]);
+pub const AIOHTTP: Program = short(&["{installed}/python/venv/bin/python", "{turn}/aiohttp_turn.py", PROMPT]);
+pub const HTTPX: Program = short(&["{installed}/python/venv/bin/python", "{turn}/httpx_turn.py", PROMPT]);
 pub const FETCH: Program = short(&["node", "{turn}/fetch_turn.cjs", PROMPT]);
 pub const JAVA: Program = short(&["java", "{turn}/Turn.java", PROMPT]);
-pub const GO: Program = short(&["{installed}/go-turn", PROMPT]);
+pub const GO: Program = short(&["{installed}/go/turn", PROMPT]);
 
-/// A program that asks OpenAI's chat for a short answer.
+/// A program that asks OpenAI's chat with a key and nothing else.
 const fn short(words: &'static [&'static str]) -> Program {
-    Program { words, environment: &[OPENAI_KEY], host: OPENAI, path: CHAT, cut_at: SHORT }
+    Program { words, environment: &[OPENAI_KEY], host: OPENAI, path: CHAT, model: MINI }
 }
 
 impl Program {

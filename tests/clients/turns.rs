@@ -15,6 +15,8 @@ const PROSE: &str = "The gateway reads along";
 
 /// Refuses what is only redacted otherwise.
 const REFUSING: &str = "rules:\n  actions:\n    secret: {request: block}\n";
+/// Pays for 500 tokens of output at the price that [`cut`] sets, whatever the model and the length of the prompt.
+const BUDGET: &str = "0.005";
 
 /// A key in the prompt does not leave the machine, and a key in the answer does not reach the program.
 pub fn redaction(program: &'static Program) {
@@ -50,15 +52,19 @@ pub fn refusal(program: &'static Program) {
 /// An answer that is cut at its budget shows what there was and the reason, and is not asked for again.
 pub fn cut(program: &'static Program) {
     world::inside(move |_| async move {
-        let prompt = "hello\n#sim deltas=50000 pace_us=100";
         let scene = Scene::new().await;
-        let turn = Turn::run(scene, program, prompt, &["--budget", program.cut_at]).await;
+        let price = format!("{{ id: \"{}\", input: \"0\", output: \"10\" }}", program.model);
+        scene.state.file("prices.yaml", &format!("as_of: 2026-11-22\nmodels: [{price}]\n"));
+        let config = scene.state.file("gateway.yaml", "prices: [prices.yaml]\n").display().to_string();
+        let prompt = "hello\n#sim deltas=50000 pace_us=100";
+        let turn = Turn::run(scene, program, prompt, &["--config", &config, "--budget", BUDGET]).await;
         assert!(turn.out.contains(PROSE), "the answer is not shown: {turn}");
         assert!(turn.out.to_lowercase().contains("budget"), "the reason is not shown: {turn}");
         assert_eq!(turn.asked().len(), 1, "{turn}");
         let cancelled = |all: &[Received]| all.iter().any(|one| one.outcome == Outcome::Cancelled);
         turn.scene.provider.until(PATIENCE, cancelled).await.expect("upstream is cancelled");
         let records = turn.inferences();
+        assert_eq!(records[0]["model"].as_str(), Some(program.model));
         assert_eq!(records.len(), 1, "cut once, not asked again: {records:#?}");
         assert_eq!(records[0]["verdict"].as_str(), Some("cut"), "{records:#?}");
     });
@@ -111,7 +117,7 @@ impl Turn {
         let mut received = self.scene.provider.received();
         received.retain(|one| {
             let path = one.path.split('?').next().unwrap_or("");
-            one.method == "POST" && path.ends_with(self.program.path)
+            ["POST", "WEBSOCKET"].contains(&one.method.as_str()) && path.ends_with(self.program.path)
         });
         received
     }
@@ -120,7 +126,8 @@ impl Turn {
     fn inferences(&self) -> Vec<&Value> {
         let ours = |record: &&Value| {
             let path = record["path"].as_str().unwrap_or("");
-            record["method"] == "POST" && path.ends_with(self.program.path)
+            (record["method"] == "POST" || record["method"] == "WEBSOCKET")
+                && path.ends_with(self.program.path)
         };
         self.records.iter().filter(ours).collect()
     }

@@ -45,6 +45,11 @@ fn a_wrong_configuration_is_told_with_file_line_and_remedy() {
     check_config("mode: lenient\n", &["gateway.yaml:1", "lenient", "warn", "strict"]);
     check_config("limits:\n  request_bytes: -3\n", &["gateway.yaml:2", "-3", "size in bytes"]);
     check_config("budget: lots\nfail: ajar\n", &["gateway.yaml:1", "gateway.yaml:2", "lots", "ajar"]);
+    check_config(
+        "hosts:\n  api.openia.com: relay\n",
+        &["gateway.yaml:2", "api.openia.com", "no known LLM host", "did you mean `api.openai.com`"],
+    );
+    check_config("hosts: {'*.example.org': refuse}\n", &["*.example.org", "no known LLM host"]);
     check_config("mode: [strict\n", &["gateway.yaml"]);
 }
 
@@ -145,4 +150,7 @@ fn settings_are_explained_with_their_origin() {
     assert!(origin("budget").1.contains("gateway.yaml:1"), "{:?}", origin("budget"));
     assert_eq!(origin("cut").1, "built-in");
     assert_eq!(explained["held"], serde_json::json!([]), "warn mode holds nothing back");
+    let rules = explained["rules"].as_array().unwrap();
+    let key = rules.iter().find(|rule| rule["rule"] == "aws-access-key-id").expect("every rule is listed");
+    assert_eq!((&key["request"], &key["reply"]), (&"warn".into(), &"warn".into()), "{key}");
 }

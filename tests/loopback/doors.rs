@@ -119,6 +119,7 @@ pub fn local_catalog(state: &State) -> String {
     routes:
       - { method: POST, path: /v1/chat/completions, dialect: openai_chat, operation: chat }
       - { method: POST, path: /v1/messages, dialect: anthropic, operation: messages }
+      - { path: /v1/telemetry, class: telemetry, operation: telemetry }
 ";
     let providers = state.file("providers.yaml", providers);
     let config = state.file("gateway.yaml", &format!("providers: [{}]\n", providers.display()));

@@ -148,13 +148,12 @@ async fn a_hello_that_comes_byte_by_byte_is_understood() {
     for byte in hello.chunks(1) {
         tokio::io::AsyncWriteExt::write_all(&mut stream, byte).await.unwrap();
     }
-    while tls.is_handshaking() && !tls.wants_write() {
+    while tls.peer_certificates().is_none() {
         let mut read = [0; 4096];
         let count = tokio::io::AsyncReadExt::read(&mut stream, &mut read).await.unwrap();
         assert!(count > 0, "closed in the handshake");
         tls.read_tls(&mut &read[..count]).unwrap();
         tls.process_new_packets().expect("a certificate we trust");
     }
-    assert!(tls.peer_certificates().is_some_and(|chain| !chain.is_empty()));
     gateway.stop().await;
 }

@@ -1,11 +1,18 @@
 //! Tests of the whole gateway over loopback: the real binary, a simulated provider, raw HTTP; no root needed.
 
 mod commands;
+mod coverage;
+mod dialects;
 mod doors;
 mod fidelity;
 mod hostile;
 mod money;
+mod plain;
 mod protocol;
+mod rows;
 mod secrets;
 mod streams;
 mod upstream;
+mod verdicts;
+mod websocket;
+mod websocket_wire;

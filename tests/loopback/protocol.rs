@@ -1,4 +1,4 @@
-//! What HTTP asks of an intermediary, and what the gateway makes of it: expectations, reuse, upgrades, repeats.
+//! What HTTP asks of an intermediary, and what the gateway makes of it: expectations, reuse, repeats.
 
 use gateway_tests::gateway::{Gateway, State};
 use gateway_tests::http::{self, Connection};
@@ -44,22 +44,6 @@ async fn connections_are_kept_and_used_again_on_both_sides() {
         assert_eq!((reply.status, reply.complete), (200, true), "{}", reply.text());
     }
     assert_eq!((provider.received().len(), provider.connections()), (4, 1));
-    gateway.stop().await;
-}
-
-#[tokio::test]
-async fn strict_mode_sends_a_websocket_back_to_plain_http() {
-    let provider = provider().await;
-    let gateway =
-        Gateway::proxy(&provider, &format!("https://localhost:{}", provider.https.port()), &[]).await;
-    let mut connection = Connection::plain(gateway.address).await;
-    let ask = "GET /v1/responses HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-               Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
-    connection.send(ask.as_bytes()).await;
-    let reply = connection.reply().await;
-    assert_eq!(reply.status, 426, "{}", reply.text());
-    assert!(reply.text().contains("plain HTTP"), "{}", reply.text());
-    assert!(provider.received().is_empty(), "nothing left");
     gateway.stop().await;
 }
 

@@ -201,3 +201,41 @@ async fn upgrades_are_relayed() {
     provider.until(PATIENCE, |all| all[0].outcome != Outcome::Running).await.expect("closed on both sides");
     gateway.stop().await;
 }
+
+/// A provider that answers once with these bytes, asked in warn mode; the answer and the record.
+async fn ask_in_warn(head: &str, body: &[u8]) -> (Reply, serde_json::Value) {
+    let provider = playing(Playback::whole(head, body)).await;
+    let upstream = format!("https://localhost:{}", provider.https.port());
+    let state = State::new(&provider);
+    let config = state.file("gateway.yaml", "mode: warn\nlimits: {request_bytes: 64KiB}\n");
+    let arguments = ["--config", config.to_str().unwrap()];
+    let gateway = Gateway::proxy_on(state, &upstream, &arguments).await;
+    let reply = http::post(gateway.address, PATH, &chat("x", "", true)).await;
+    let records = gateway.state.records_until(|records| records.len() == 1).await;
+    gateway.stop().await;
+    (reply, records[0].clone())
+}
+
+#[tokio::test]
+async fn warn_mode_passes_an_answer_that_is_too_long_to_be_judged() {
+    let body = format!("{{\"text\":\"{}\"}}", "a".repeat(200_000));
+    let (reply, record) =
+        ask_in_warn("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n", body.as_bytes()).await;
+    assert_eq!((reply.status, reply.complete, reply.body.len()), (200, true, body.len()));
+    assert_eq!(record["verdict"], "warned", "{record}");
+    assert!(record["reason"].as_str().unwrap().contains("longer than 65536 bytes"), "{record}");
+    assert_eq!(record["bytes_down"].as_u64(), Some(body.len() as u64));
+}
+
+#[tokio::test]
+async fn warn_mode_does_not_cut_a_stream_whose_encoding_breaks() {
+    // A gzip head, and then something else.
+    let body = [&b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03"[..], &[0xff; 300]].concat();
+    let head = format!("{SSE}content-encoding: gzip\r\n");
+    let (reply, record) = ask_in_warn(&head, &body).await;
+    assert_eq!((reply.status, reply.complete), (200, true));
+    assert_eq!(reply.body, body, "as it came");
+    assert_eq!(reply.header("content-encoding"), Some("gzip"));
+    assert_eq!(record["verdict"], "warned", "{record}");
+    assert!(record["reason"].as_str().unwrap().contains("cannot be inspected"), "{record}");
+}

@@ -1,5 +1,6 @@
 //! Kernel tests: real attachment, in network namespaces and cgroups of their own. They need root and fail without.
 
+mod coverage;
 mod direct;
 mod existing;
 mod known;

@@ -1,6 +1,6 @@
 //! Every way to connect leads to the gateway, with the destination asked for and who asked.
 
-use crate::world::{PROVIDER, World, at, inside, mapped, output, probe};
+use crate::world::{PROVIDER, World, at, inside, ip, mapped, output, probe};
 use gateway::capture::{SteerScope, cgroup};
 
 /// Destinations of one provider as IPv4, IPv6 and IPv4-mapped IPv6.
@@ -34,38 +34,69 @@ fn check(name: &str, ways: &[&str]) {
 }
 
 #[test]
-fn a_plain_connect() {
+fn row_ipv4_ipv6_and_mapped() {
     check("plain", &["plain"]);
 }
 
 #[test]
-fn processes_and_threads() {
+fn row_fork_exec_and_non_main_thread() {
     check("processes", &["thread", "fork", "exec"]);
 }
 
 #[test]
-fn a_process_that_changed_its_user() {
+fn row_setuid() {
     check("setuid", &["setuid"]);
 }
 
 #[test]
-fn non_blocking() {
+fn row_non_blocking_connect() {
     check("nonblocking", &["nonblocking"]);
 }
 
 #[test]
-fn fast_open() {
-    check("fastopen", &["fastopen"]);
+fn row_tcp_fast_open() {
+    check("fastopen", &["fastopen", "fastopen-connect"]);
 }
 
 #[test]
-fn multipath() {
+fn row_mptcp() {
     check("multipath", &["mptcp"]);
 }
 
 #[test]
-fn io_uring() {
+fn row_io_uring_connect() {
     check("uring", &["uring"]);
+}
+
+#[test]
+fn row_bound_to_a_source_address() {
+    let world = World::new("source");
+    let gateway = world.gateway(|_| {});
+    for destination in [at(PROVIDER[0], 443), at(PROVIDER[1], 443)] {
+        let said = world.app("source", &destination);
+        assert_eq!(said, format!("ok peer={destination} said=gateway {destination}"));
+        assert!(gateway.next().is_some());
+    }
+}
+
+#[test]
+fn row_bound_to_a_device() {
+    let world = World::new("device");
+    ip("link add outer type veth peer name inner");
+    ip("link set outer up");
+    let gateway = world.gateway(|_| {});
+    for destination in destinations() {
+        let said = world.app("device", &destination);
+        let original = gateway.next().expect("captured").original;
+        assert_eq!(said, format!("ok peer={destination} said=gateway {original}"));
+    }
+    // Who may not take a socket off its device is told at once, instead of waiting for an answer that cannot come.
+    for destination in destinations() {
+        assert_eq!(world.app("device-nobody", &destination), "error EPERM");
+    }
+    assert_eq!(world.reached(), 0, "the provider was reached past the gateway");
+    let rows = gateway.steer.direct().expect("readable");
+    assert!(rows.iter().all(|row| row.refused) && rows.len() == 2, "{rows:?}");
 }
 
 #[test]
@@ -77,7 +108,7 @@ fn a_socket_used_again_after_a_failure() {
 }
 
 #[test]
-fn a_child_cgroup() {
+fn row_child_cgroup() {
     let world = World::new("child");
     let gateway = world.gateway(|_| {});
     let child = cgroup::create(&world.cgroup.join("inner").display().to_string()).expect("a child cgroup");

@@ -52,6 +52,34 @@ pub fn streams(family: &str) -> Vec<Recording> {
     found
 }
 
+/// What servers said in recorded WebSocket sessions: of each session its id and the messages, at least one session.
+///
+/// # Panics
+/// As [`streams`].
+pub fn sessions() -> Vec<(String, Vec<String>)> {
+    let own = r#"{"type":"session.created","session":{"id":"sess_1","voice":"alloy"}}
+                 {"type":"response.output_text.delta","item_id":"i","output_index":0,"content_index":0,"delta":"gr\u00fc\u00df"}"#;
+    let Some(corpus) = folder() else {
+        return vec![("own".into(), own.lines().map(|line| line.trim().to_owned()).collect())];
+    };
+    let cases = std::fs::read_dir(corpus.join("traffic/realtime_ws")).expect("GATEWAY_CORPUS holds traffic");
+    let server = |line: &str| {
+        let frame: serde_json::Value = serde_json::from_str(line).expect("a frame a line");
+        (frame["dir"] == "server").then(|| frame["data"].to_string())
+    };
+    let mut found: Vec<(String, Vec<String>)> = cases
+        .filter_map(|case| {
+            let case = case.ok()?;
+            let frames = std::fs::read_to_string(case.path().join("frames.jsonl")).ok()?;
+            let id = case.file_name().to_string_lossy().into_owned();
+            Some((id, frames.lines().filter_map(server).collect()))
+        })
+        .collect();
+    assert!(!found.is_empty(), "no WebSocket sessions in the corpus");
+    found.sort();
+    found
+}
+
 fn folder() -> Option<PathBuf> {
     match std::env::var_os("GATEWAY_CORPUS") {
         Some(folder) => {

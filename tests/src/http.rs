@@ -61,6 +61,16 @@ impl Connection {
         Connection { stream: Box::new(tcp), read: Vec::new(), host: PLAIN_HOST.to_owned() }
     }
 
+    /// Goes on with a stream that is open already.
+    pub fn over(stream: Box<dyn Stream>) -> Connection {
+        Connection { stream, read: Vec::new(), host: PLAIN_HOST.to_owned() }
+    }
+
+    /// Names this host in requests.
+    pub fn named(self, host: &str) -> Connection {
+        Connection { host: host.to_owned(), ..self }
+    }
+
     /// Opens a CONNECT tunnel through the proxy at `address`; the reply to CONNECT when it was refused.
     pub async fn tunnel(address: SocketAddr, authority: &str) -> Result<Connection, Reply> {
         let mut connection = Connection::plain(address).await;

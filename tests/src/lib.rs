@@ -40,4 +40,5 @@ pub fn messages(text: &str, script: &str, stream: bool) -> String {
     serde_json::json!({"model": "claude-sonnet-4-5", "max_tokens": 1024, "stream": stream, "messages": [message]})
         .to_string()
 }
+pub mod websocket;
 pub mod world;

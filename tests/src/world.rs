@@ -36,10 +36,21 @@ const HOSTS: &[(&str, Ipv4Addr)] = &[
 /// # Panics
 /// With the test's own panic, and when the world cannot be made.
 pub fn inside<F: Future<Output = ()>>(test: impl FnOnce(&Path) -> F + Send + 'static) {
+    inside_with(HOSTS, test);
+}
+
+/// As [`inside`], where only these names are known without a DNS server; the resolver is 127.0.0.1.
+///
+/// # Panics
+/// With the test's own panic, and when the world cannot be made.
+pub fn inside_with<F: Future<Output = ()>>(
+    hosts: &'static [(&str, Ipv4Addr)],
+    test: impl FnOnce(&Path) -> F + Send + 'static,
+) {
     let folder = tempfile::TempDir::new().expect("a temporary folder");
     let path = folder.path().to_owned();
     let thread = std::thread::spawn(move || {
-        world::enter(&path, HOSTS).unwrap_or_else(|error| panic!("{error}"));
+        world::enter(&path, hosts).unwrap_or_else(|error| panic!("{error}"));
         // One thread only: whatever it starts is inside as well.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.expect("a runtime").block_on(test(&path));

@@ -46,8 +46,10 @@ pub const SCANNERS: &[Package] = &[
     Package { name: "testssl.sh", shown_by: Program("testssl") },
 ];
 
-/// For the client tests: the languages of the SDKs.
+/// For the client tests: the languages of the clients.
 pub const CLIENTS: &[Package] = &[
+    Package { name: "default-jdk-headless", shown_by: Program("javac") },
+    Package { name: "golang-go", shown_by: Program("go") },
     Package { name: "nodejs", shown_by: Program("node") },
     Package { name: "npm", shown_by: Program("npm") },
     Package { name: "python3", shown_by: Program("python3") },

@@ -40,6 +40,7 @@ pub const STAGES: &[Stage] = &[
     Stage { name: "demo", quick: false, program: true, needs: &[NETWORK], run: demo },
     Stage { name: "netns", quick: false, program: true, needs: &[NETWORK, KERNEL], run: netns },
     Stage { name: "clients", quick: false, program: true, needs: &[NETWORK, KERNEL, CLIENTS], run: clients },
+    Stage { name: "doctor", quick: false, program: true, needs: &[NETWORK, KERNEL, CLIENTS], run: doctor },
     Stage { name: "bench", quick: false, program: true, needs: &[NETWORK, BENCH], run: bench },
 ];
 
@@ -201,6 +202,12 @@ fn clients(setting: &Setting) -> Result<Tally> {
     ensure_root("the client tests attach programs and make network namespaces")?;
     clients::install(&run::target(setting.root).join("clients"))?;
     setting.against_the_program("clients")
+}
+
+fn doctor(setting: &Setting) -> Result<Tally> {
+    ensure_root("the doctor's tests start programs as other users, in cgroups and namespaces of their own")?;
+    clients::install(&run::target(setting.root).join("clients"))?;
+    setting.against_the_program("doctor")
 }
 
 /// A smoke test: that it runs to its end. Figures of a shared machine decide nothing.

@@ -2,6 +2,7 @@
 
 mod answers;
 mod attach;
+mod comeback;
 mod coverage;
 mod doors;
 mod earlier;
@@ -31,7 +32,7 @@ pub use secret::digest_key;
 use crate::{
     audit::Journal,
     capture::{Exempt, SteerOptions, Steering},
-    config::{Config, Dictionary, Mode},
+    config::{Config, Dictionary, Mode, Place},
     flow::{Coverage, Remembered, Running, Services, Untrusted},
     identity::Digester,
     inspect::{Engine, RuleSet},
@@ -60,6 +61,9 @@ pub struct App {
     pub store: Arc<dyn Store>,
     /// The CA and its bundles.
     pub trust: Trust,
+    /// What enters other network namespaces, at the transparent door.
+    threads: Option<spaces::Threads>,
+    shared: Arc<Shared>,
 }
 
 /// An app to be served: its policy, its name and how its connections are steered.
@@ -68,6 +72,8 @@ pub struct Wanted {
     pub config: Config,
     /// What it is called, in records and for its budget.
     pub name: String,
+    /// How its cgroup was named, where it is to be found again after a restart.
+    pub place: Option<Place>,
     /// Steering of its cgroup; none at the proxy doors.
     pub steer: Option<SteerOptions>,
 }
@@ -79,6 +85,8 @@ pub struct Served {
     pub services: Arc<Services>,
     /// Its cgroup; none at the proxy doors.
     pub cgroup: Option<PathBuf>,
+    /// How that was named.
+    pub place: Option<Place>,
 }
 
 impl App {
@@ -97,7 +105,7 @@ impl App {
         let trust = trust(config, &catalog)?;
         trust.publish().context("the trust bundles cannot be written")?;
         let exempt = Exempt::default();
-        let shared = Shared {
+        let shared = Arc::new(Shared {
             pool: Arc::new(pool(config, exempt.clone())?),
             leaves: Arc::new(Leaves::new(Arc::clone(trust.authority()))?),
             journal: Arc::new(Journal::open(Arc::clone(&store))?),
@@ -108,7 +116,10 @@ impl App {
             ledger,
             exempt,
             key,
-        };
+        });
+        // Before rights are given up: these threads keep what they need.
+        let is_steered = apps.iter().any(|app| app.steer.is_some());
+        let threads = is_steered.then(spaces::Threads::start).transpose()?;
         let steers = steer::attach(&apps)?;
         let served: Vec<Served> = apps
             .into_iter()
@@ -118,7 +129,7 @@ impl App {
             .collect();
         let services = served.first().map(|first| Arc::clone(&first.services));
         let services = services.context("there is no app to serve")?;
-        Ok(App { services, served, store, trust })
+        Ok(App { services, served, store, trust, threads, shared })
     }
 
     /// Writes everything down and lets go of the store.
@@ -173,7 +184,7 @@ impl Shared {
             digester: Digester::new(&self.key),
             spoken: Mutex::new(HashMap::new()),
         };
-        Served { services: Arc::new(services), cgroup }
+        Served { services: Arc::new(services), cgroup, place: app.place }
     }
 }
 
@@ -203,11 +214,14 @@ fn engines(apps: &[Wanted], key: &[u8; 32]) -> anyhow::Result<Vec<Arc<Engine>>> 
     Ok(built)
 }
 
-/// The known hosts: built in, then the operator's files.
+/// The known hosts: built in, then the operator's files, then the local engines that are asked for.
 pub fn catalog(config: &Config) -> anyhow::Result<Catalog> {
     let mut catalog = Catalog::builtin();
     for file in &config.providers {
         catalog.extend_from_file(file)?;
+    }
+    for engine in &config.local {
+        catalog.switch_on(&engine.id, engine.address)?;
     }
     Ok(catalog)
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::App;
+use super::{App, comeback};
 use crate::{
     capture::rights::{self, Needs, RightsError},
     config::{Config, Via},
@@ -25,6 +25,8 @@ impl App {
             .served
             .iter()
             .any(|served| served.services.steer.as_ref().is_some_and(|steer| steer.via() == Via::Nftables));
-        rights::settle(Needs { nftables, ..needs })
+        let attaches_again =
+            self.served.iter().filter_map(|served| served.place.as_ref()).any(comeback::returns);
+        rights::settle(Needs { nftables, attaches_again, ..needs })
     }
 }

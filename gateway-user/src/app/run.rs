@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use super::{
-    App, Served, answer, coverage,
+    App, Served, answer, comeback, coverage,
     doors::{self, Transparent},
     serving::Serving,
 };
@@ -62,12 +62,13 @@ pub async fn run(
 ) -> anyhow::Result<(Stopped, Vec<Served>)> {
     let (orders, mut ordered) = mpsc::channel(ORDERS);
     let connections = Arc::new(Semaphore::new(app.services.config.limits.connections));
-    let serving = Arc::new(Serving::open(&app.served, doors.transparent, &connections).await?);
+    let serving = Arc::new(Serving::open(app, doors.transparent, &connections).await);
     let control = control(app, Arc::clone(&serving), orders)?;
     let proxy = doors.proxy.map(|(listener, upstream)| {
         let services = Arc::clone(&app.services);
         tokio::spawn(doors::proxied(services, listener, upstream, connections))
     });
+    let comeback = tokio::spawn(comeback::watch(Arc::clone(&serving)));
     tokio::spawn(sweep(Arc::clone(&app.services)));
     let mut term = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -79,6 +80,7 @@ pub async fn run(
         () = until => Stopped::Asked,
     };
     // No doors, no new connections; what runs may finish.
+    comeback.abort();
     proxy.inspect(|door| door.abort());
     let left = serving.close_doors();
     doors::drain(&left).await;

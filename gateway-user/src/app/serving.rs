@@ -6,17 +6,20 @@ use serde_json::{Value, json};
 use tokio::{sync::Semaphore, task::AbortHandle};
 
 use super::{
-    Served,
+    App, Served, Shared,
+    comeback::Lost,
     doors::{self, Transparent},
     spaces::{Spaces, Threads},
 };
-use crate::{
-    capture::{cgroup, rights},
-    flow::Services,
-};
+use crate::{capture::cgroup, flow::Services};
 
 /// The apps and their doors.
-pub struct Serving(Mutex<Vec<One>>);
+pub struct Serving {
+    apps: Mutex<Vec<One>>,
+    shared: Arc<Shared>,
+    threads: Option<Threads>,
+    connections: Arc<Semaphore>,
+}
 
 /// One app.
 struct One {
@@ -27,28 +30,85 @@ struct One {
     door: Vec<AbortHandle>,
     /// It was let go and its flows are ending.
     ending: bool,
+    /// Its cgroup is gone.
+    gone: bool,
 }
 
 impl Serving {
-    /// Opens the doors of all apps.
-    pub async fn open(
-        served: &[Served],
-        doors: Vec<Transparent>,
-        connections: &Arc<Semaphore>,
-    ) -> std::io::Result<Serving> {
-        // With the rights that are kept for it; this thread has none any more.
-        let threads = (!doors.is_empty()).then(|| rights::privileged(Threads::start)).transpose()?;
-        let mut all = Vec::with_capacity(served.len());
+    /// Opens the doors of all apps of a gateway.
+    pub async fn open(app: &App, doors: Vec<Transparent>, connections: &Arc<Semaphore>) -> Serving {
+        let serving = Serving {
+            apps: Mutex::default(),
+            shared: Arc::clone(&app.shared),
+            threads: app.threads.clone(),
+            connections: Arc::clone(connections),
+        };
         let mut doors = doors.into_iter();
-        for served in served {
-            let id = served.cgroup.as_deref().and_then(|path| cgroup::id(path).ok());
-            let door = match doors.next() {
-                Some(door) => open_door(served, door, threads.as_ref(), connections).await,
-                None => Vec::new(),
-            };
-            all.push(One { served: served.clone(), cgroup: id.unwrap_or(0), door, ending: false });
+        for served in &app.served {
+            let one = serving.one(served.clone(), doors.next()).await;
+            serving.lock().push(one);
         }
-        Ok(Serving(Mutex::new(all)))
+        serving
+    }
+
+    async fn one(&self, served: Served, door: Option<Transparent>) -> One {
+        let id = served.cgroup.as_deref().and_then(|path| cgroup::id(path).ok());
+        let door = match door {
+            Some(door) => self.open_door(&served, door).await,
+            None => Vec::new(),
+        };
+        One { served, cgroup: id.unwrap_or(0), door, ending: false, gone: false }
+    }
+
+    /// Opens the door in the gateway's own network namespace, and in all others.
+    async fn open_door(&self, served: &Served, door: Transparent) -> Vec<AbortHandle> {
+        let services = Arc::clone(&served.services);
+        let own = doors::steered(services, door.listeners, None, Arc::clone(&self.connections));
+        let mut tasks = vec![tokio::spawn(own).abort_handle()];
+        if let (Some(threads), Some(cgroup)) = (&self.threads, &served.cgroup) {
+            let (services, connections) = (Arc::clone(&served.services), Arc::clone(&self.connections));
+            let spaces =
+                Spaces::open(services, cgroup.clone(), threads.clone(), connections, door.earlier).await;
+            tasks.push(tokio::spawn(spaces.keep()).abort_handle());
+        }
+        tasks
+    }
+
+    /// What all apps share.
+    pub fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
+    }
+
+    /// The apps whose cgroup is gone, and which were not let go.
+    pub fn lost(&self) -> Vec<Lost> {
+        let mut all = self.lock();
+        let is_gone = |one: &&mut One| {
+            let path = one.served.cgroup.as_deref().filter(|_| !one.ending);
+            path.is_some_and(|path| cgroup::id(path).ok() != Some(one.cgroup))
+        };
+        let lost = |one: &mut One| {
+            let is_new = !std::mem::replace(&mut one.gone, true);
+            Lost { served: one.served.clone(), cgroup: one.cgroup, is_new }
+        };
+        all.iter_mut().filter(is_gone).map(lost).collect()
+    }
+
+    /// Serves an app at a new cgroup in place of the one that is gone. Its flows that still run go on.
+    pub async fn replace(&self, cgroup: u64, served: Served, door: Transparent) {
+        let one = self.one(served, Some(door)).await;
+        let mut all = self.lock();
+        match all.iter_mut().find(|known| known.cgroup == cgroup && !known.ending) {
+            Some(known) => {
+                known.close_door();
+                *known = one;
+            }
+            // It was let go meanwhile.
+            None => {
+                drop(all);
+                one.close_door();
+                release(&one.served);
+            }
+        }
     }
 
     /// Whether the app with this cgroup is served and not already let go.
@@ -97,7 +157,7 @@ impl Serving {
 
     fn lock(&self) -> MutexGuard<'_, Vec<One>> {
         // Nothing that changes the list can panic half-way.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.apps.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -112,29 +172,13 @@ impl One {
             "app": &*services.app,
             "cgroup": self.served.cgroup,
             "cgroup_id": self.cgroup,
+            "gone": self.gone,
             "mode": services.config.mode,
             "via": services.steer.as_ref().map(|steer| steer.via().to_string()),
             "namespaces": services.steer.as_ref().and_then(|steer| steer.kernel()).map(|steer| steer.listening_in().len()),
             "kernel": services.steer.as_ref().and_then(|steer| steer.counters().ok()),
         })
     }
-}
-
-async fn open_door(
-    served: &Served,
-    door: Transparent,
-    threads: Option<&Threads>,
-    connections: &Arc<Semaphore>,
-) -> Vec<AbortHandle> {
-    let services = Arc::clone(&served.services);
-    let own = doors::steered(services, door.listeners, None, Arc::clone(connections));
-    let mut tasks = vec![tokio::spawn(own).abort_handle()];
-    if let (Some(threads), Some(cgroup)) = (threads, &served.cgroup) {
-        let (services, connections) = (Arc::clone(&served.services), Arc::clone(connections));
-        let spaces = Spaces::open(services, cgroup.clone(), threads.clone(), connections, door.earlier).await;
-        tasks.push(tokio::spawn(spaces.keep()).abort_handle());
-    }
-    tasks
 }
 
 fn release(served: &Served) {

@@ -17,7 +17,7 @@ use super::doors;
 use crate::{
     capture::{
         Entrance, Namespace, Steer, Stranger, Strangers, cgroup,
-        netns::{self, FileId, NetnsError},
+        netns::{self, FileId, Inhabited, NetnsError},
         rights,
     },
     flow::Services,
@@ -67,6 +67,7 @@ pub struct Spaces {
     earlier: HashMap<u64, u16>,
     open: HashMap<u64, Space>,
     told: HashSet<FileId>,
+    told_hidden: bool,
 }
 
 /// One namespace that is listened in.
@@ -94,7 +95,8 @@ impl Spaces {
         earlier: HashMap<u64, u16>,
     ) -> Spaces {
         let (open, told) = (HashMap::new(), HashSet::new());
-        let mut spaces = Spaces { services, cgroup, threads, connections, earlier, open, told };
+        let mut spaces =
+            Spaces { services, cgroup, threads, connections, earlier, open, told, told_hidden: false };
         spaces.look().await;
         spaces.forget_earlier();
         spaces
@@ -140,7 +142,10 @@ impl Spaces {
             .threads
             .look
             .at_home(move || (netns::own_file_id(), netns::namespaces_of(&cgroup::processes(&cgroup))));
-        let Ok((own, found)) = looked.await else { return };
+        let Ok((own, Inhabited { spaces: found, hidden })) = looked.await else { return };
+        if let Some((pid, error)) = hidden.filter(|_| !std::mem::replace(&mut self.told_hidden, true)) {
+            tracing::warn!(app = &*self.services.app, pid, %error, "a process may not be looked at: if it lives in another network namespace, its connections are not served");
+        }
         self.forget_ended(&found);
         for (file, pid) in found {
             if Some(file) != own && !self.open.values().any(|space| space.file == file) {

@@ -17,5 +17,5 @@ pub use self::chain::{Digest, Head, Sealed, head};
 pub use self::id::FlowId;
 pub use self::journal::{AuditError, Journal, NotRecorded};
 pub use self::query::{Filter, Group, Lookup, Spend, get, list, usage};
-pub use self::record::{Bodies, Finding, Principal, Record, Timings, Verdict};
+pub use self::record::{Bodies, Finding, Messages, Principal, Record, Timings, Verdict};
 pub use self::verify::{Verified, Violation, verify};

@@ -72,6 +72,12 @@ pub struct Record {
     pub findings: Vec<Finding>,
     /// How the flow ended.
     pub verdict: Verdict,
+    /// The WebSocket connection this exchange ran on, by its own record's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection: Option<FlowId>,
+    /// Messages that passed on a WebSocket connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub messages: Option<Messages>,
     /// Why, in a sentence; empty for ordinary ends.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
@@ -111,6 +117,8 @@ impl Record {
             estimated: false,
             findings: Vec::new(),
             verdict: Verdict::Allowed,
+            connection: None,
+            messages: None,
             reason: String::new(),
             request: Bodies::default(),
             reply: Bodies::default(),
@@ -191,6 +199,15 @@ impl Verdict {
             Verdict::Failed => "failed",
         }
     }
+}
+
+/// Messages that passed on one WebSocket connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Messages {
+    /// From the program.
+    pub up: u64,
+    /// To the program.
+    pub down: u64,
 }
 
 /// SHA-256 of a body as it came in and as it went out; equal where nothing was changed.

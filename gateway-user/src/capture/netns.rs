@@ -6,6 +6,7 @@
 use super::listen::{self, Bound};
 use super::{rights, socket};
 use nix::sched::{CloneFlags, setns};
+use std::collections::HashSet;
 use std::fs::File;
 use std::hash::{Hash, Hasher};
 use std::io;
@@ -251,17 +252,35 @@ impl std::fmt::Debug for Namespace {
     }
 }
 
-/// The namespace that the calling thread stands in, and that of each process of `pids` that still lives: one process
-/// for each namespace. Takes the right to look at those processes.
-pub fn namespaces_of(pids: &[u32]) -> Vec<(FileId, u32)> {
-    let mut seen = std::collections::HashSet::new();
-    let found = pids.iter().filter_map(|&pid| Some((file_id(&format!("/proc/{pid}/ns/net"))?, pid)));
-    found.filter(|(id, _)| seen.insert(*id)).collect()
+/// The namespaces that processes live in.
+#[derive(Debug, Default)]
+pub struct Inhabited {
+    /// Each namespace, and one process in it.
+    pub spaces: Vec<(FileId, u32)>,
+    /// A process whose namespace may not be looked at, and why.
+    pub hidden: Option<(u32, io::Error)>,
+}
+
+/// The namespaces of those of these processes that still live. Takes the right to look at them.
+pub fn namespaces_of(pids: &[u32]) -> Inhabited {
+    let mut found = Inhabited::default();
+    let mut seen = HashSet::new();
+    for &pid in pids {
+        match file_id(&format!("/proc/{pid}/ns/net")) {
+            Ok(id) if seen.insert(id) => found.spaces.push((id, pid)),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                found.hidden = Some((pid, error))
+            }
+            // Another one of a namespace that was seen, or a process that has ended meanwhile.
+            _ => {}
+        }
+    }
+    found
 }
 
 /// The file of the namespace that the calling thread stands in.
 pub fn own_file_id() -> Option<FileId> {
-    file_id("/proc/thread-self/ns/net")
+    file_id("/proc/thread-self/ns/net").ok()
 }
 
 /// The cookie of the namespace that the calling thread stands in.
@@ -273,8 +292,8 @@ pub fn own_cookie() -> io::Result<u64> {
     socket::namespace(std::os::unix::net::UnixDatagram::unbound()?.as_fd())
 }
 
-fn file_id(path: &str) -> Option<FileId> {
-    std::fs::metadata(path).ok().map(|found| FileId(found.dev(), found.ino()))
+fn file_id(path: &str) -> io::Result<FileId> {
+    std::fs::metadata(path).map(|found| FileId(found.dev(), found.ino()))
 }
 
 /// The namespace files of a process's threads.

@@ -56,6 +56,8 @@ pub struct Held {
 pub struct Needs {
     /// It steers with nftables: the tables, and whose socket a connection is.
     pub nftables: bool,
+    /// It attaches again to what is started anew: loading kernel programs.
+    pub attaches_again: bool,
     /// It removes a cgroup at its end (`gateway run`): the root of the tree is read-only even for root.
     pub removes_cgroup: bool,
     /// It ends processes of other users (`gateway run` with a user of its own).
@@ -65,8 +67,14 @@ pub struct Needs {
 impl Needs {
     /// The capabilities that takes.
     pub fn capabilities(self) -> Vec<Capability> {
-        use Capability::{CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_KILL, CAP_NET_ADMIN, CAP_SYS_PTRACE};
+        use Capability::{
+            CAP_BPF, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_KILL, CAP_NET_ADMIN, CAP_PERFMON,
+            CAP_SYS_PTRACE,
+        };
         let mut needed = Vec::new();
+        if self.attaches_again {
+            needed.extend([CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON]);
+        }
         if self.nftables {
             needed.extend([CAP_NET_ADMIN, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH]);
         }

@@ -123,6 +123,36 @@ impl PlaceArgs {
     }
 }
 
+/// What `gateway doctor` looks at; one of them, or none for this machine.
+#[derive(Debug, Default, Args)]
+#[group(multiple = false)]
+pub struct SubjectArgs {
+    /// The processes of a cgroup: its path, or its name below the cgroup v2 mount.
+    #[arg(long, value_name = "PATH|NAME")]
+    pub cgroup: Option<String>,
+    /// The processes of a container, by its id (at least six digits) or name.
+    #[arg(long, value_name = "ID|NAME")]
+    pub container: Option<String>,
+    /// The processes of a unit of systemd; `.service` may be left out.
+    #[arg(long, value_name = "UNIT")]
+    pub systemd: Option<String>,
+    /// This process alone.
+    #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
+    pub pid: Option<u32>,
+    /// These LLM hosts, over the network; without a name all known ones. Nothing but a plain GET is sent.
+    #[arg(long, value_name = "HOST", num_args = 0..)]
+    pub upstream: Option<Vec<String>>,
+}
+
+impl SubjectArgs {
+    /// The cgroup that is named, if one is.
+    pub fn place(&self) -> Option<Place> {
+        let cgroup = self.cgroup.clone().map(Place::Cgroup);
+        let container = || self.container.clone().map(Place::Container);
+        cgroup.or_else(container).or_else(|| self.systemd.clone().map(Place::Systemd))
+    }
+}
+
 /// How connections of a cgroup are steered.
 #[derive(Debug, Default, Args)]
 pub struct SteerArgs {
@@ -210,26 +240,21 @@ pub enum Command {
         #[command(subcommand)]
         action: TrustAction,
     },
-    /// Say which programs will trust the gateway, by trying it; without --cgroup, --pid or --upstream look at this machine.
+    /// Say which programs will trust the gateway, by trying it; without a flag look at this machine.
     ///
-    /// Each runtime that is found makes a real TLS handshake, as the user and with the variables of its process, with a
-    /// certificate of our CA. Exit code 1 when something will fail.
+    /// Each runtime that is found makes a real TLS handshake with a certificate of our CA,
+    /// as the user and with the variables of its process. Exit code 1 when something will fail.
     ///
     /// Examples:
-    ///   sudo gateway doctor --cgroup system.slice/app.service
+    ///   sudo gateway doctor --systemd app
+    ///   sudo gateway doctor --cgroup system.slice/app.service --json
     ///   gateway doctor --upstream
     ///   gateway doctor --upstream api.openai.com --json
     #[command(verbatim_doc_comment)]
     Doctor {
-        /// Look at the processes of this cgroup: its path, or its name below the cgroup v2 mount.
-        #[arg(long, value_name = "PATH|NAME", conflicts_with = "upstream")]
-        cgroup: Option<String>,
-        /// Look at this process.
-        #[arg(long, value_name = "PID", conflicts_with_all = ["upstream", "cgroup"])]
-        pid: Option<u32>,
-        /// Try these LLM hosts over the network; without a name all known ones. Nothing but a plain GET is sent.
-        #[arg(long, value_name = "HOST", num_args = 0..)]
-        upstream: Option<Vec<String>>,
+        /// What to look at.
+        #[command(flatten)]
+        subject: SubjectArgs,
     },
     /// List recorded flows, newest last.
     List {
@@ -247,6 +272,17 @@ pub enum Command {
     },
     /// Tokens and money by app and model, and what is left of the budgets.
     Usage,
+    /// The catalog of LLM hosts in effect: who serves them, how programs sign in, and the file each entry came from.
+    ///
+    /// Examples:
+    ///   gateway providers
+    ///   gateway providers anthropic
+    ///   gateway providers mine.openai.azure.com --json
+    #[command(verbatim_doc_comment)]
+    Providers {
+        /// A provider's id, a host or an address: with its routes.
+        name: Option<String>,
+    },
     /// Every setting with its effective value and where it comes from, every bound, and what the rules hold back.
     Explain,
     /// See it work: a simulated provider, an unmodified client, a split key redacted, a stream cut at its budget.

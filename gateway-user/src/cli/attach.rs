@@ -55,8 +55,11 @@ pub fn attach(common: &Common, steer: &SteerArgs, places: &PlaceArgs, create: bo
         app.close()?;
         Ok::<_, Failure>((stopped, left))
     })?;
-    let left: Vec<(PathBuf, Fail)> =
-        left.into_iter().filter_map(|served| Some((served.cgroup?, served.services.config.fail))).collect();
+    // Nothing steers where there is no cgroup any more.
+    let left: Vec<(PathBuf, Fail)> = left
+        .into_iter()
+        .filter_map(|served| Some((served.cgroup.filter(|path| path.exists())?, served.services.config.fail)))
+        .collect();
     // Connections that were cut off still hold the kernel's tables; they go with the runtime.
     drop(runtime);
     for (path, fail) in left {
@@ -154,7 +157,7 @@ fn protected(
     rights::confine(&app::files(&config))?;
     runtime(&config)?.block_on(async {
         let name = target::name_of(path);
-        let attachment = Attachment { config: config.clone(), name, cgroup: path.to_owned() };
+        let attachment = Attachment { config: config.clone(), name, cgroup: path.to_owned(), place: None };
         let (app, doors, addresses) = app::attach(&config, vec![attachment])?;
         app.look_back(&addresses);
         let ends_others = account.is_some();

@@ -6,7 +6,10 @@ use super::{
     Failure,
     args::{Common, FailArg, ModeArg, SteerArg, SteerArgs, ViaArg},
 };
-use crate::config::{Config, Layers, Overrides};
+use crate::{
+    app,
+    config::{Config, Layers, Overrides, did_you_mean},
+};
 
 /// The effective configuration of a command.
 ///
@@ -30,13 +33,46 @@ pub fn load(common: &Common, change: impl FnOnce(&mut Overrides)) -> Result<Conf
     if let Some(file) = &common.config {
         layers = layers.file(file);
     }
-    layers.load().map_err(|problems| {
-        let mut message = String::from("the configuration cannot be used:");
-        for problem in problems {
-            let _ = write!(message, "\n  {problem}");
-        }
-        Failure::usage(message)
-    })
+    let config = layers.load().map_err(|problems| unusable(&problems))?;
+    match unknown_hosts(&config)? {
+        unknown if unknown.is_empty() => Ok(config),
+        unknown => Err(unusable(&unknown)),
+    }
+}
+
+fn unusable(problems: &[impl std::fmt::Display]) -> Failure {
+    let mut message = String::from("the configuration cannot be used:");
+    for problem in problems {
+        let _ = write!(message, "\n  {problem}");
+    }
+    Failure::usage(message)
+}
+
+/// What stands under `hosts` and is no LLM host, nor a name above or below one: a slip of the pen there would leave a
+/// host to the default.
+fn unknown_hosts(config: &Config) -> anyhow::Result<Vec<String>> {
+    if config.hosts.is_empty() {
+        return Ok(Vec::new());
+    }
+    let catalog = app::catalog(config)?;
+    let patterns = catalog.patterns();
+    let known = |name: &str| match name.strip_prefix("*.") {
+        None => catalog.host(name).is_some(),
+        Some(above) => patterns.iter().any(|pattern| {
+            let host = pattern.name().as_str();
+            let below =
+                |name: &str, above: &str| name.strip_suffix(above).is_some_and(|rest| rest.ends_with('.'));
+            below(host, above) || (pattern.is_wildcard() && (host == above || below(above, host)))
+        }),
+    };
+    let names: Vec<String> = patterns.iter().map(ToString::to_string).collect();
+    let told = |name: &String| {
+        let hint = did_you_mean(name, names.iter().map(String::as_str)).unwrap_or_else(|| {
+            "`gateway trust show` lists the known ones; `providers` adds others".to_owned()
+        });
+        format!("{}: `{name}` under `hosts` is no known LLM host; {hint}", config.origin("hosts"))
+    };
+    Ok(config.hosts.keys().filter(|name| !known(name)).map(told).collect())
 }
 
 /// Takes the steering flags into the overrides.

@@ -1,24 +1,26 @@
 //! `gateway doctor`: will it work, tried.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
-use serde_json::json;
+use http::Method;
+use serde_json::{Value, json};
 
 use super::{
     Failure, Outcome,
-    args::Common,
+    args::{Common, SubjectArgs},
     ask::block_on,
     config,
-    output::{self, line},
+    output::{self, line, text},
 };
 use crate::{
-    app,
-    capture::cgroup,
+    admin, app,
+    capture::{cgroup, target},
     config::Config,
     doctor::{
         self, Check, DoctorError, Examined, Examiner, Finding, State, Verdict,
         upstream::{self, Answer, Reach},
     },
+    flow::coverage::Fate,
     provider::{Catalog, HostName},
     tls::{Trust, Upstreams},
 };
@@ -31,41 +33,65 @@ const PORT: u16 = 443;
 const SHOWN_PIDS: usize = 4;
 
 /// Looks at a cgroup, at a process, at upstreams, or at this machine.
-pub fn doctor(common: &Common, cgroup: Option<&str>, pid: Option<u32>, hosts: Option<&[String]>) -> Outcome {
+pub fn doctor(common: &Common, subject: &SubjectArgs) -> Outcome {
     let config = config::load(common, |_| ())?;
-    match (cgroup, pid, hosts) {
-        (_, _, Some(hosts)) => upstreams(common, &config, hosts),
-        (None, None, None) => machine(common, &config),
-        (cgroup, pid, None) => processes(common, &config, cgroup, pid),
+    if let Some(hosts) = &subject.upstream {
+        return upstreams(common, &config, hosts);
+    }
+    match (subject.place(), subject.pid) {
+        (Some(place), _) => {
+            let found = target::find(&place)?;
+            let pids = cgroup::processes(&found.path);
+            if pids.is_empty() {
+                return Err(DoctorError::Empty(found.path).into());
+            }
+            processes(common, &config, &pids)
+        }
+        (None, Some(pid)) if !Path::new(&format!("/proc/{pid}")).exists() => {
+            Err(DoctorError::NoProcess(pid).into())
+        }
+        (None, Some(pid)) => processes(common, &config, &[pid]),
+        (None, None) => machine(common, &config),
     }
 }
 
-fn processes(common: &Common, config: &Config, name: Option<&str>, pid: Option<u32>) -> Outcome {
-    let pids = match (name, pid) {
-        (Some(name), _) => {
-            let path = cgroup::resolve(name)?;
-            let pids = cgroup::processes(&path);
-            if pids.is_empty() {
-                return Err(DoctorError::Empty(path).into());
-            }
-            pids
-        }
-        (None, Some(pid)) if !std::path::Path::new(&format!("/proc/{pid}")).exists() => {
-            return Err(DoctorError::NoProcess(pid).into());
-        }
-        (None, pid) => pid.into_iter().collect(),
+fn processes(common: &Common, config: &Config, pids: &[u32]) -> Outcome {
+    // What is there is left as it is; only a folder without a CA gets one.
+    let trust = match Trust::open(&config.state) {
+        Ok(trust) => trust,
+        Err(_) => app::trust(config, &app::catalog(config)?)?,
     };
-    let trust = app::trust(config, &app::catalog(config)?)?;
-    trust.publish()?;
+    trust.publish_missing()?;
     let examiner = Arc::new(Examiner::new(trust)?);
-    let examined = block_on(examiner.processes(&pids))?;
+    let (examined, refusals) = block_on(async { (examiner.processes(pids).await, refusals(config).await) })?;
     let fails = examined.findings.iter().any(|finding| finding.verdict == Verdict::WillFail);
     if common.json {
-        output::json(&json!(examined));
+        let mut answer = json!(examined);
+        answer["refused_handshakes"] = json!(refusals);
+        output::json(&answer);
     } else {
         shown(&examined);
+        told(&refusals);
     }
     Ok(if fails || !examined.unreadable.is_empty() { WILL_FAIL } else { 0 })
+}
+
+/// Handshakes that clients of a running gateway refused, as its coverage counts them; none where none runs.
+async fn refusals(config: &Config) -> Vec<Value> {
+    let coverage = admin::ask(&config.state, Method::GET, "/coverage").await;
+    let mut coverage = coverage.ok().flatten().unwrap_or_default();
+    let rows = coverage["rows"].as_array_mut().map(std::mem::take).unwrap_or_default();
+    rows.into_iter().filter(|row| row["decision"] == Fate::Untrusted.word()).collect()
+}
+
+fn told(refusals: &[Value]) {
+    for row in refusals {
+        let [app, process, host, count] =
+            ["app", "process", "host", "connections"].map(|field| text(&row[field]));
+        line(format_args!(
+            "since the gateway started, {process} in {app} refused our certificate for {host} {count} times"
+        ));
+    }
 }
 
 fn shown(examined: &Examined) {
@@ -99,19 +125,30 @@ fn findings(findings: &[Finding]) {
     }
     let rows: Vec<Vec<String>> = findings.iter().map(row).collect();
     output::table(&["PID", "PROCESS", "RUNTIME", "VERDICT", "WHY"], &rows);
-    let mut said = Vec::new();
+    for (fix, of) in fixes(findings) {
+        line(format_args!("\nfix for {}:\n  {fix}", of.join(", ")));
+    }
+}
+
+/// Each fix once, with whom it is for.
+fn fixes(findings: &[Finding]) -> BTreeMap<&str, Vec<String>> {
+    let mut fixes = BTreeMap::<&str, Vec<String>>::new();
     for finding in findings {
-        if let Some(fix) = finding.fix.as_ref().filter(|fix| !said.contains(fix)) {
-            let proven = if finding.proven { " (tried: then it works)" } else { "" };
-            line(format_args!("\nfix for {} {}{proven}:\n  {fix}", finding.process, finding.client));
-            said.push(fix);
+        let Some(fix) = &finding.fix else { continue };
+        let client = if finding.client.is_empty() { String::new() } else { format!(" {}", finding.client) };
+        let proven = if finding.proven { " (tried: then it works)" } else { "" };
+        let whom = format!("{}{client}{proven}", finding.process);
+        let known = fixes.entry(fix).or_default();
+        if !known.contains(&whom) {
+            known.push(whom);
         }
     }
+    fixes
 }
 
 fn machine(common: &Common, config: &Config) -> Outcome {
     let hosts = app::known_hosts(&app::catalog(config)?);
-    let checks = doctor::machine(&config.state, &hosts);
+    let checks = doctor::machine(config.via, &config.state, &hosts);
     let found = match Trust::open(&config.state) {
         Ok(trust) => block_on(Arc::new(Examiner::new(trust)?).machine())?,
         Err(_) => Vec::new(),
@@ -146,15 +183,15 @@ fn upstreams(common: &Common, config: &Config, names: &[String]) -> Outcome {
         return Ok(if fine { 0 } else { WILL_FAIL });
     }
     let row = |answer: &Answer| {
-        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        let optional = |text: &Option<String>| text.clone().unwrap_or_default();
         vec![
             answer.host.clone(),
             answer.reach.to_string(),
             answer.alpn.unwrap_or_default().to_owned(),
             format!("{} ms", answer.milliseconds),
-            text(&answer.issuer),
+            optional(&answer.issuer),
             answer.what.clone(),
-            text(&answer.fix),
+            optional(&answer.fix),
         ]
     };
     let rows: Vec<Vec<String>> = answers.iter().map(row).collect();

@@ -8,7 +8,12 @@ use super::{
     config,
     output::{self, line, table},
 };
-use crate::{app, wire::event::Direction};
+use crate::{
+    app,
+    config::{Action, AppConfig, Config, Explained, Mode},
+    inspect::{Engine, RuleInfo},
+    wire::event::Direction,
+};
 
 /// Prints the effective configuration and the effect of the rules.
 pub fn explain(common: &Common) -> Outcome {
@@ -18,6 +23,7 @@ pub fn explain(common: &Common) -> Outcome {
     let settings = config.explain();
     let held: Vec<(Direction, Vec<crate::inspect::Hold>)> =
         [Direction::Request, Direction::Reply].map(|direction| (direction, engine.held_by(direction))).into();
+    let rules = rules(engine, config.mode);
     if common.json {
         let held: Vec<_> = held
             .iter()
@@ -32,21 +38,30 @@ pub fn explain(common: &Common) -> Outcome {
                 })
             })
             .collect();
-        output::json(&json!({ "settings": settings, "held": held, "engine_bytes": engine.memory() }));
+        let apps: Vec<_> = config.apps.iter().map(|app| described(app, &config)).collect();
+        output::json(&json!({
+            "settings": settings,
+            "apps": apps,
+            "rules": rules,
+            "held": held,
+            "engine_bytes": engine.memory(),
+        }));
         return Ok(0);
     }
-    let rows: Vec<Vec<String>> = settings
-        .iter()
-        .map(|setting| {
-            vec![
-                setting.key.to_owned(),
-                setting.value.clone(),
-                setting.origin.clone(),
-                setting.about.to_owned(),
-            ]
-        })
-        .collect();
+    let row =
+        |of: &Explained| vec![of.key.to_owned(), of.value.clone(), of.origin.clone(), of.about.to_owned()];
+    let rows: Vec<Vec<String>> = settings.iter().map(row).collect();
     table(&["KEY", "VALUE", "FROM", "MEANING"], &rows);
+    for app in &config.apps {
+        line("");
+        let name = app.name.as_ref().map_or(String::new(), |name| format!(", called {name}"));
+        let own = app.config.explain_over(&config);
+        let rest = if own.is_empty() { "as above" } else { "as above, but for" };
+        line(format_args!("The app in {}{name}: {rest}", app.place));
+        if !own.is_empty() {
+            table(&["KEY", "VALUE", "FROM", "MEANING"], &own.iter().map(row).collect::<Vec<_>>());
+        }
+    }
     for (direction, holds) in &held {
         line("");
         line(match direction {
@@ -68,5 +83,39 @@ pub fn explain(common: &Common) -> Outcome {
             .collect();
         table(&["RULE", "ACTION", ">HOLDS AT MOST (BYTES)"], &rows);
     }
+    line("");
+    line("Every rule, and what it does. Rules that allow do not look; those that warn hold nothing back.");
+    let rows: Vec<Vec<String>> = rules
+        .iter()
+        .map(|rule| {
+            ["rule", "category", "request", "reply", "about"].map(|field| output::text(&rule[field])).into()
+        })
+        .collect();
+    table(&["RULE", "CATEGORY", "REQUEST", "REPLY", "LOOKS FOR"], &rows);
     Ok(0)
+}
+
+/// Every rule with its effective actions.
+fn rules(engine: &Engine, mode: Mode) -> Vec<serde_json::Value> {
+    let most = if mode == Mode::Warn { Action::Warn } else { Action::Block };
+    let action = |rule: &RuleInfo, direction| rule.action(direction).min(most).to_string();
+    let one = |rule: &RuleInfo| {
+        json!({
+            "rule": rule.id,
+            "category": rule.category,
+            "request": action(rule, Direction::Request),
+            "reply": action(rule, Direction::Reply),
+            "about": rule.description,
+        })
+    };
+    engine.rules().iter().map(one).collect()
+}
+
+/// An app of the configuration, for machines: where it is, and what is its own.
+fn described(app: &AppConfig, top: &Config) -> serde_json::Value {
+    json!({
+        "place": app.place.to_string(),
+        "name": app.name,
+        "settings": app.config.explain_over(top),
+    })
 }

@@ -10,6 +10,7 @@ mod explain;
 mod launch;
 mod output;
 mod places;
+mod providers;
 mod proxy;
 mod records;
 mod shell;
@@ -101,12 +102,11 @@ fn run(cli: Cli) -> Outcome {
         Command::Proxy { listen, upstream } => proxy::proxy(common, listen, upstream),
         Command::Status { coverage } => status::status(common, coverage),
         Command::Trust { action } => trust::trust(common, &action),
-        Command::Doctor { cgroup, pid, upstream } => {
-            doctor::doctor(common, cgroup.as_deref(), pid, upstream.as_deref())
-        }
+        Command::Doctor { subject } => doctor::doctor(common, &subject),
         Command::List { limit, verdict } => records::list(common, limit, verdict.as_deref()),
         Command::Show { id } => records::show(common, &id),
         Command::Usage => records::usage(common),
+        Command::Providers { name } => providers::providers(common, name.as_deref()),
         Command::Explain => explain::explain(common),
         Command::Demo => Ok(u8::try_from(demo::run(&demo::Options::default())?).unwrap_or(1)),
         Command::DemoClient { arguments } => {

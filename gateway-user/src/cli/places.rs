@@ -24,13 +24,13 @@ pub fn choose(config: &Config, named: &[Place], create: bool) -> Result<Vec<Atta
     let mut chosen: Vec<Attachment> = Vec::new();
     if named.is_empty() {
         for app in &config.apps {
-            chosen.push(attachment(config, find(&app.place, create)?, Some(app)));
+            chosen.push(attachment(config, &app.place, find(&app.place, create)?, Some(app)));
         }
     }
     for place in named {
         let found = find(place, create)?;
         let app = config.apps.iter().find(|app| is_at(app, place, &found.path));
-        chosen.push(attachment(config, found, app));
+        chosen.push(attachment(config, place, found, app));
     }
     for (at, app) in chosen.iter().enumerate() {
         let before = &chosen[..at];
@@ -72,10 +72,11 @@ fn is_at(app: &AppConfig, place: &Place, path: &Path) -> bool {
     app.place == *place || target::find(&app.place).is_ok_and(|found| found.path == path)
 }
 
-fn attachment(config: &Config, found: target::Found, app: Option<&AppConfig>) -> Attachment {
+fn attachment(config: &Config, place: &Place, found: target::Found, app: Option<&AppConfig>) -> Attachment {
     Attachment {
         config: app.map_or(config, |app| &app.config).clone(),
         name: app.and_then(|app| app.name.clone()).unwrap_or(found.name),
         cgroup: found.path,
+        place: Some(place.clone()),
     }
 }

@@ -34,7 +34,7 @@ pub fn proxy(common: &Common, listen: Option<String>, upstream: Option<String>) 
         let listener = TcpListener::from_std(bound)?;
         let address = listener.local_addr()?;
         let url = config.upstream.first().cloned().unwrap_or_else(|| Uri::from_static(DEFAULT_UPSTREAM));
-        let wanted = Wanted { config: config.clone(), name: PROXY_APP.to_owned(), steer: None };
+        let wanted = Wanted { config: config.clone(), name: PROXY_APP.to_owned(), place: None, steer: None };
         let app = App::open(&config, vec![wanted])?;
         let upstream =
             Upstream::new(&app.services, &url).map_err(|error| Failure::usage(error.to_string()))?;

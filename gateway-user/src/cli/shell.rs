@@ -5,6 +5,7 @@ use std::{ffi::OsString, fmt::Write};
 use serde_json::{Map, Value};
 
 use super::args::Shell;
+pub use crate::doctor::quoted;
 
 /// The variables in one form; ends with a line break but for JSON.
 pub fn printed(shell: Shell, variables: &[(&'static str, OsString)]) -> String {
@@ -29,15 +30,6 @@ pub fn printed(shell: Shell, variables: &[(&'static str, OsString)]) -> String {
         };
     }
     text
-}
-
-/// A word as sh reads it: in single quotes where it needs any.
-pub fn quoted(value: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+:=,@%".contains(&byte);
-    if !value.is_empty() && value.bytes().all(plain) {
-        return value.to_owned();
-    }
-    format!("'{}'", value.replace('\'', r"'\''"))
 }
 
 fn quoted_for_fish(value: &str) -> String {

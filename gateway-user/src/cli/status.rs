@@ -60,10 +60,15 @@ fn rights(held: &Value) {
 /// Prints one app of the transparent door.
 fn app(app: &Value) {
     let Some(cgroup) = app["cgroup"].as_str() else { return };
+    let gone = if app["gone"] == true { ", GONE: nothing runs there, or it is not protected" } else { "" };
     let spaces = app["namespaces"].as_u64().map_or(String::new(), |count| {
         format!(", in {count} network namespace{}", if count == 1 { "" } else { "s" })
     });
-    line(format_args!("serving {} ({cgroup}) in mode {}{spaces}", text(&app["app"]), text(&app["mode"])));
+    line(format_args!(
+        "serving {} ({cgroup}) in mode {}{spaces}{gone}",
+        text(&app["app"]),
+        text(&app["mode"])
+    ));
 }
 
 /// Prints which connections were inspected, and which were not and why.

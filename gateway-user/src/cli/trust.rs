@@ -52,9 +52,7 @@ pub fn trust(common: &Common, action: &TrustAction) -> Outcome {
         }
         TrustAction::Env { shell } => {
             let trust = Trust::open(state)?;
-            if !trust.bundle().exists() {
-                trust.publish()?;
-            }
+            trust.publish_missing()?;
             // Services have an environment of their own: what this shell adds says nothing about theirs.
             line(shell::printed(*shell, &trust.environment_over(|_| None)).trim_end());
         }

@@ -79,6 +79,8 @@ keys! {
         untrusted = read::choice, ToString::to_string;
     "cut": "text ends a cut reply with the reason as text; error with the dialect's error event",
         cut = read::choice, ToString::to_string;
+    "websocket": "inspect judges every message of a WebSocket; refuse answers 426, so that clients use plain HTTP",
+        websocket = read::choice, ToString::to_string;
     "rules.files": "rule files beside the built-in ones",
         rules.files = |node: &_| read::list(node, read::file), join_paths;
     "rules.disable": "ids of rules that are off",
@@ -89,13 +91,15 @@ keys! {
         rules.actions = read::actions, show_actions;
     "providers": "provider files beside the built-in ones",
         providers = |node: &_| read::list(node, read::file), join_paths;
+    "local": "local engines on plain HTTP that are steered and inspected: ollama, lmstudio, vllm, llamacpp, or id=address:port",
+        local = |node: &_| read::list(node, read::engine), join;
     "prices": "price files beside the built-in ones",
         prices = |node: &_| read::list(node, read::file), join_paths;
     "unknown_model": "a model without a price is refused (refuse), counts as the dearest (highest) or as free",
         unknown_model = read::choice, ToString::to_string;
     "limits.connections": "connections at once, 1 to 1000000; more wait to be accepted",
         limits.connections = |node: &_| read::number(node, 1..=1_000_000).map(|count| count as usize), ToString::to_string;
-    "limits.header_bytes": "head of one request or reply, 8KiB to 1MiB; longer ones are refused",
+    "limits.header_bytes": "head of one request, 8KiB to 1MiB; longer ones are refused, as are replies with a head over 256KiB",
         limits.header_bytes = |node: &_| read::size(node, 8 * KIB..=MIB), ToString::to_string;
     "limits.request_bytes": "decoded request body that is judged whole, 64KiB to 1GiB; strict refuses longer ones",
         limits.request_bytes = |node: &_| read::size(node, 64 * KIB..=1024 * MIB), ToString::to_string;

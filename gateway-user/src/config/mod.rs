@@ -25,8 +25,8 @@ pub use place::Place;
 pub use problem::{Origin, Problem};
 pub use suggest::did_you_mean;
 pub use values::{
-    Action, Cut, Dictionary, Fail, Limits, Mode, Plain, Quic, ReportingPaths, RuleActions, Rules, SteerScope,
-    Treatment, UnknownModel, Untrusting, Via, dollars, nano_dollars,
+    Action, Cut, Dictionary, Fail, Limits, LocalEngine, Mode, Plain, Quic, ReportingPaths, RuleActions,
+    Rules, SteerScope, Treatment, UnknownModel, Untrusting, Via, WebSocket, dollars, nano_dollars,
 };
 
 /// The exit code for a command line or configuration that cannot be used (`EX_USAGE` of sysexits.h).
@@ -67,10 +67,14 @@ pub struct Config {
     pub untrusted: Untrusting,
     /// How a reply ends that is cut in mid-stream.
     pub cut: Cut,
+    /// What happens to WebSockets on LLM hosts.
+    pub websocket: WebSocket,
     /// What is looked for, and what is done about it.
     pub rules: Rules,
     /// Provider files beside the built-in ones.
     pub providers: Vec<PathBuf>,
+    /// The local engines that are steered and inspected.
+    pub local: Vec<LocalEngine>,
     /// Price files beside the built-in ones.
     pub prices: Vec<PathBuf>,
     /// What a model without a price costs.
@@ -117,8 +121,10 @@ impl Config {
             telemetry: ReportingPaths::Pass,
             untrusted: Untrusting::Refuse,
             cut: Cut::Text,
+            websocket: WebSocket::Inspect,
             rules: Rules::default(),
             providers: vec![],
+            local: ["ollama", "lmstudio"].map(|id| LocalEngine { id: id.to_owned(), address: None }).to_vec(),
             prices: vec![],
             unknown_model: UnknownModel::Highest,
             limits: defaults,

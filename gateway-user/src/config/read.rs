@@ -11,7 +11,7 @@ use http::Uri;
 use super::node::{Node, Value};
 use super::problem::{Origin, Problem};
 use super::suggest::did_you_mean;
-use super::values::{Action, Choice, Dictionary, RuleActions, Treatment, nano_dollars};
+use super::values::{Action, Choice, Dictionary, LocalEngine, RuleActions, Treatment, nano_dollars};
 
 pub(super) type Read<T> = Result<T, Vec<Problem>>;
 
@@ -216,6 +216,30 @@ pub(super) fn list<T>(node: &Node, item: impl Fn(&Node) -> Read<T>) -> Read<Vec<
         Value::Text(_) => item(node).map(|only| vec![only]),
         Value::Map(_) => wrong(node, "a list is expected here, not a block of keys"),
     }
+}
+
+/// A local engine: its id, or `id=address:port`, or a block of the two.
+pub(super) fn engine(node: &Node) -> Read<LocalEngine> {
+    let located = |id: &Node, address: Option<&Node>| {
+        Ok(LocalEngine { id: self::id(id)?, address: address.map(address_of).transpose()? })
+    };
+    match &node.value {
+        Value::Map(entries) if let [(origin, id, address)] = &entries[..] => {
+            located(&Node { origin: origin.clone(), value: Value::Text(id.clone()) }, Some(address))
+        }
+        Value::Text(text) if let Some((id, address)) = text.split_once('=') => {
+            let part = |text: &str| Node { origin: node.origin.clone(), value: Value::Text(text.to_owned()) };
+            located(&part(id), Some(&part(address)))
+        }
+        _ => located(node, None),
+    }
+}
+
+fn address_of(node: &Node) -> Read<SocketAddr> {
+    let given = text(node)?;
+    given
+        .parse()
+        .or_else(|_| wrong(node, format!("`{given}` is no address and port, such as 127.0.0.1:8000")))
 }
 
 /// Word lists: each a block of `name`, `file` and, if wanted, `action`.

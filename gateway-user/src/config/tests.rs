@@ -94,6 +94,7 @@ hosts: {api.openai.com: relay, '*.OpenAI.azure.com': refuse}
 plain: inspect
 telemetry: refuse
 untrusted: relay
+websocket: refuse
 cut: error
 rules:
   files: [gateway.yaml]
@@ -106,6 +107,7 @@ rules:
     card: {request: block}
     phone: {request: warn, reply: redact}
 providers: gateway.yaml
+local: [ollama, vllm=127.0.0.1:8001, {llamacpp: '[::1]:8081'}]
 prices: [gateway.yaml]
 unknown_model: refuse
 limits:
@@ -128,6 +130,8 @@ metrics: '[::1]:9464'
     let missed: Vec<_> = all.iter().filter(|one| !one.origin.contains("gateway.yaml:")).collect();
     assert!(missed.is_empty(), "not set by this file: {missed:?}");
     assert_eq!(config.upstream[0].to_string(), "https://api.openai.com/v1");
+    let local: Vec<String> = config.local.iter().map(ToString::to_string).collect();
+    assert_eq!(local, ["ollama", "vllm=127.0.0.1:8001", "llamacpp=[::1]:8081"]);
     assert_eq!((config.upstream_ca.as_deref(), &config.state), (Some(&*file.path()), &file.0.join("state")));
     assert_eq!((config.fail, config.steer, config.cut), (Fail::Open, SteerScope::Known, Cut::Error));
     assert_eq!(config.hosts["*.openai.azure.com"], Treatment::Refuse);

@@ -1,6 +1,8 @@
 //! The types of configured values.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -115,6 +117,18 @@ pub enum Quic {
 }
 choice!(Quic { "all" => All, "known" => Known });
 
+/// What happens to WebSockets on LLM hosts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WebSocket {
+    /// Every message is judged.
+    #[default]
+    Inspect,
+    /// Strict mode answers 426, at which clients fall back to plain HTTP; warn mode relays them unread.
+    Refuse,
+}
+choice!(WebSocket { "inspect" => Inspect, "refuse" => Refuse });
+
 /// How a reply ends that is cut in mid-stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -203,6 +217,24 @@ pub struct Rules {
     pub actions: BTreeMap<String, RuleActions>,
 }
 
+/// A local engine on plain HTTP that is steered and inspected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalEngine {
+    /// Its id in the catalog, such as `ollama`.
+    pub id: String,
+    /// Where it listens; its usual addresses when absent.
+    pub address: Option<SocketAddr>,
+}
+
+impl fmt::Display for LocalEngine {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.address {
+            Some(address) => write!(formatter, "{}={address}", self.id),
+            None => formatter.write_str(&self.id),
+        }
+    }
+}
+
 /// A word list that acts as one rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dictionary {
@@ -228,7 +260,7 @@ pub struct RuleActions {
 pub struct Limits {
     /// Connections at once; more wait to be accepted.
     pub connections: usize,
-    /// The head of one request or reply, in bytes.
+    /// The head of one request, in bytes; that of a reply may have 256 KiB.
     pub header_bytes: usize,
     /// The body of a request that is judged whole, in bytes after decoding; strict mode refuses longer ones.
     pub request_bytes: usize,

@@ -44,6 +44,8 @@ pub(super) struct Entry {
     process: Option<(OwnedFd, libc::c_int)>,
     /// The root folder to change to; `None` where it is ours.
     root: Option<File>,
+    /// The working directory, which its variables may name files below.
+    working: File,
     /// The user to become; `None` where we are that user already.
     user: Option<(libc::uid_t, libc::gid_t, Vec<libc::gid_t>)>,
 }
@@ -81,12 +83,13 @@ impl Entry {
             options.open(path).map_err(|_| EnterError::Gone)
         };
         let root = if differs { Some(folder(process.folder.join("root"))?) } else { None };
+        let working = folder(process.folder.join("cwd"))?;
         // The number may have gone to another process since it was looked at.
         if Process::read(process.pid).ok().flatten().is_none_or(|now| now.place != *there) {
             return Err(EnterError::Gone);
         }
         let user = (here.uid == 0).then(|| (there.uid, there.gid, there.groups.clone()));
-        Ok(Entry { process: pidfd, root, user })
+        Ok(Entry { process: pidfd, root, working, user })
     }
 
     /// Runs a program there to its end.
@@ -117,7 +120,7 @@ impl Entry {
         command.kill_on_drop(true).process_group(0);
         let join = self.process.as_ref().map(|(process, flags)| (process.as_raw_fd(), *flags));
         let root = self.root.as_ref().map(AsRawFd::as_raw_fd);
-        let user = self.user.clone();
+        let (working, user) = (self.working.as_raw_fd(), self.user.clone());
         // SAFETY: the closure makes system calls only; what it reads was allocated before the fork, and the descriptors
         // outlive the spawn because `self` does.
         unsafe {
@@ -128,6 +131,7 @@ impl Entry {
                 if let Some(root) = root {
                     change_root(root)?;
                 }
+                check(libc::fchdir(working))?;
                 give_up(user.as_ref().map(|(uid, gid, groups)| (*uid, *gid, groups.as_slice())))
             });
         }
@@ -204,8 +208,7 @@ fn change_root(root: RawFd) -> io::Result<()> {
     // SAFETY: system calls on an open descriptor and on strings that end with a NUL.
     unsafe {
         check(libc::fchdir(root))?;
-        check(libc::chroot(c".".as_ptr()))?;
-        check(libc::chdir(c"/".as_ptr()))
+        check(libc::chroot(c".".as_ptr()))
     }
 }
 
@@ -285,7 +288,7 @@ mod tests {
                 "-c",
                 script,
             ]);
-            let child = command.spawn().expect("unshare can be run");
+            let mut stranger = Stranger(command.spawn().expect("unshare can be run"), 0);
             let end = std::time::Instant::now() + PATIENCE;
             let sleeps = |pid: &u32| {
                 let process = Process::read(*pid).ok().flatten();
@@ -294,9 +297,10 @@ mod tests {
             loop {
                 let pids = std::fs::read_dir("/proc").expect("/proc").flatten();
                 let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-                let below = pids.filter(|pid| is_below(*pid, child.id()));
+                let below = pids.filter(|pid| is_below(*pid, stranger.0.id()));
                 if let Some(pid) = below.into_iter().find(sleeps) {
-                    return Stranger(child, pid);
+                    stranger.1 = pid;
+                    return stranger;
                 }
                 assert!(std::time::Instant::now() < end, "the process did not start");
                 std::thread::yield_now();
@@ -307,8 +311,10 @@ mod tests {
     impl Drop for Stranger {
         fn drop(&mut self) {
             // The innermost first: the others then end by themselves.
-            let pid = nix::unistd::Pid::from_raw(self.1.cast_signed());
-            let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
+            if self.1 != 0 {
+                let pid = nix::unistd::Pid::from_raw(self.1.cast_signed());
+                let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
+            }
             let _ = self.0.wait();
         }
     }

@@ -11,9 +11,10 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::enter::Entry;
+use super::launch::Launch;
 use super::listener::Listener;
 use super::markers::{self, Markers};
-use super::probe::{self, Launch, Outcome};
+use super::probe::{self, Outcome};
 use super::process::{Place, Process, Unreadable};
 use super::roots::{Habit, Root};
 use super::runtime::Runtime;
@@ -160,6 +161,9 @@ impl Examiner {
         };
         let Some(launch) = &group.launch else { return vec![self.by_files(group, &root, None)] };
         match self.shake(group, launch, &[]).await {
+            Err(reason) if group.runtime == Runtime::Java => {
+                vec![self.by_java_store(group, launch, &root, &reason).await]
+            }
             Err(reason) => vec![self.by_files(group, &root, Some(reason))],
             Ok(outcomes) => {
                 let mut findings = Vec::new();
@@ -217,6 +221,28 @@ impl Examiner {
         finding
     }
 
+    /// What is in the store that Java reads, where it has no compiler to run our source.
+    async fn by_java_store(&self, group: &Group, launch: &Launch, root: &Root, untried: &str) -> Finding {
+        let fingerprint = self.trust.authority().root().fingerprint();
+        let environment = probe::environment(&group.process.environment);
+        let told = match Entry::to(&group.process, &self.here) {
+            Ok(entry) => launch.java_store(&entry, &fingerprint, &environment).await,
+            Err(error) => Err(error.to_string()),
+        };
+        match told {
+            Ok((true, store)) => {
+                group.finding(Verdict::WillWork, Evidence::Files, format!("our root is in {store}"))
+            }
+            Ok((false, store)) => {
+                let reason = format!("our root is not in {store}");
+                let mut finding = group.finding(Verdict::WillFail, Evidence::Files, reason);
+                finding.fix = fix::line(&self.trust, &group.process, &self.here, root, group.runtime, "");
+                finding
+            }
+            Err(reason) => group.unknown(&format!("; {untried}; {reason}")),
+        }
+    }
+
     /// What the files say that the program reads, where it cannot be made to shake hands.
     fn by_files(&self, group: &Group, root: &Root, untried: Option<String>) -> Finding {
         let untried = untried.map(|reason| format!("; {reason}")).unwrap_or_default();
@@ -228,10 +254,17 @@ impl Examiner {
         };
         let process = &group.process;
         let ours = &self.trust.authority().root().der;
-        let extra = process.variable("NODE_EXTRA_CA_CERTS").filter(|_| group.runtime == Runtime::Bun);
+        let extra = process.file_variable("NODE_EXTRA_CA_CERTS").filter(|_| group.runtime == Runtime::Bun);
         let found = match extra.filter(|file| root.holds(Path::new(file), ours)) {
             Some(file) => Ok(file.into()),
-            None => root.trusts(habit, |name| process.variable(name), ours),
+            None => root.trusts(
+                habit,
+                |name| match name {
+                    "SSL_CERT_FILE" => process.file_variable(name),
+                    _ => process.variable(name),
+                },
+                ours,
+            ),
         };
         let (verdict, reason) = match (&found, group.runtime) {
             (Ok(file), Runtime::RustEither) => (
@@ -287,7 +320,7 @@ fn sort(process: Process, groups: &mut BTreeMap<Likeness, Group>, known: &mut BT
     let runtime = Runtime::of(&process, read);
     let root = Root::of(&process.folder).ok();
     let launch = root.and_then(|root| {
-        Launch::of(&process, runtime, &root).filter(|launch| probe::is_there(&root, &launch.program))
+        Launch::of(&process, runtime, &root).filter(|launch| root.identity(&launch.program).is_some())
     });
     let ours = crate::tls::trust::VARIABLES.iter().map(|variable| variable.name);
     let deciding = DECIDING.into_iter().chain(ours).map(|name| process.variable(name)).collect();

@@ -44,10 +44,12 @@ pub(super) fn line(
     runtime: Runtime,
     client: &str,
 ) -> Option<String> {
-    let changes = environment(trust, process, runtime, client);
     let own_store = |variable: &str| {
         process.variable(variable).is_some_and(|value| value.to_string_lossy().contains(JAVA_STORE))
     };
+    let folder = trust.bundle().parent()?.display().to_string();
+    let gateway =
+        format!("sudo gateway --state {}", quoted(&trust.bundle().parent()?.parent()?.to_string_lossy()));
     match runtime {
         Runtime::RustBuiltin => {
             return Some(
@@ -61,13 +63,18 @@ pub(super) fn line(
                 trust.root_file().display()
             ));
         }
-        Runtime::GnuTls | Runtime::Nss => return Some("sudo gateway trust install".to_owned()),
-        _ if changes.is_empty() => return None,
+        Runtime::GnuTls | Runtime::Nss => return Some(format!("{gateway} trust install")),
         _ => {}
     }
-    let folder = trust.bundle().parent()?.display().to_string();
+    // Its own values are not told: options for Java may hold passwords.
+    let wanted = variables(runtime, client);
+    let changes: Vec<_> =
+        trust.environment_over(|_| None).into_iter().filter(|(name, _)| wanted.contains(name)).collect();
     let words: Vec<String> =
-        changes.iter().map(|(name, value)| format!("{name}={}", quoted(value))).collect();
+        changes.iter().map(|(name, value)| format!("{name}={}", quoted(&value.to_string_lossy()))).collect();
+    if words.is_empty() {
+        return None;
+    }
     if !process.place.sees_the_files_of(here) && !root.holds(&trust.bundle(), &trust.authority().root().der) {
         return Some(format!(
             "start its container with: --volume {folder}:{folder}:ro --env {}",
@@ -76,10 +83,13 @@ pub(super) fn line(
     }
     match unit(&process.cgroup) {
         Some(unit) => Some(format!(
-            "sudo mkdir -p /etc/systemd/system/{unit}.d && sudo gateway trust env --shell systemd | sudo tee \
+            "sudo mkdir -p /etc/systemd/system/{unit}.d && {gateway} trust env --shell systemd | sudo tee \
              /etc/systemd/system/{unit}.d/gateway-trust.conf && sudo systemctl daemon-reload && sudo systemctl \
              restart {unit}"
         )),
+        None if runtime == Runtime::Java => {
+            Some(format!("export JAVA_TOOL_OPTIONS=\"$JAVA_TOOL_OPTIONS \"{}", words[0].split_once('=')?.1))
+        }
         None => Some(format!("export {}", words.join(" "))),
     }
 }
@@ -95,12 +105,13 @@ fn unit(cgroup: &str) -> Option<&str> {
     parts.find(|part| part.ends_with(".service"))
 }
 
-fn quoted(value: &OsString) -> String {
-    let value = value.to_string_lossy();
-    match value.contains([' ', '\'', '"', '$', '\\', '`', '&', ';', '|', '*', '(', ')', '<', '>']) {
-        true => format!("'{}'", value.replace('\'', r"'\''")),
-        false => value.into_owned(),
+/// A word as sh reads it: in single quotes where it needs any.
+pub fn quoted(value: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+:=,@%".contains(&byte);
+    if !value.is_empty() && value.bytes().all(plain) {
+        return value.to_owned();
     }
+    format!("'{}'", value.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
-use crate::capture::preflight;
+use crate::capture::preflight::{self, Preflight};
+use crate::config::Via;
 use crate::tls::system::{self, SystemStore};
 use crate::tls::{Authority, Trust};
 
@@ -54,9 +55,9 @@ impl Check {
     }
 }
 
-/// Looks at the machine and at this state folder, whose CA should cover `hosts`.
-pub fn machine(state: &Path, hosts: &[String]) -> Vec<Check> {
-    let mut checks = steering();
+/// Looks at the machine as far as this way of steering needs it, and at this state folder, whose CA should cover `hosts`.
+pub fn machine(via: Via, state: &Path, hosts: &[String]) -> Vec<Check> {
+    let mut checks = vec![steering(via)];
     let now = SystemTime::now();
     match Trust::open(state) {
         Ok(trust) => {
@@ -77,21 +78,23 @@ pub fn machine(state: &Path, hosts: &[String]) -> Vec<Check> {
     checks
 }
 
-fn steering() -> Vec<Check> {
-    let missing = preflight::missing();
-    if missing.is_empty() {
-        return vec![Check::new(
-            "steering",
-            State::Fine,
-            "the kernel can steer connections of cgroups",
-            None,
-        )];
+fn steering(wanted: Via) -> Check {
+    let found = Preflight::look(wanted);
+    let name = "steering";
+    match (found.chosen(), found.fallback()) {
+        (Some(_), Some(why)) => Check::new(name, State::Note, why, None),
+        (Some(via), None) => {
+            Check::new(name, State::Fine, format!("{via} can steer connections of cgroups"), None)
+        }
+        (None, _) => {
+            let lacks = [Via::Ebpf, Via::Nftables].map(|via| {
+                let lacks: Vec<&str> = found.lacks(via).iter().map(|missing| missing.what.as_str()).collect();
+                format!("{via}: {}", lacks.join(", "))
+            });
+            let what = format!("{}; only the proxy doors work", lacks.join("; "));
+            Check::new(name, State::Note, what, preflight::GRANTS.first().map(|grant| grant.how))
+        }
     }
-    // The proxy doors work without.
-    let check = |missing: &preflight::Missing| {
-        Check::new("steering", State::Note, missing.what.clone(), Some(missing.remedy))
-    };
-    missing.iter().map(check).collect()
 }
 
 fn validity(authority: &Authority, now: SystemTime) -> Check {
@@ -219,14 +222,14 @@ mod tests {
     fn a_sound_state_folder_is_fine_and_each_flaw_is_named() {
         let folder = tempfile::TempDir::new().unwrap();
         let state = folder.path().join("state");
-        assert_eq!(found(&machine(&state, &hosts()), "CA").state, State::Note);
+        assert_eq!(found(&machine(Via::Auto, &state, &hosts()), "CA").state, State::Note);
         let trust = Trust::init(&state, &hosts()).unwrap();
-        let checks = machine(&state, &hosts());
+        let checks = machine(Via::Auto, &state, &hosts());
         for name in ["CA", "name constraints", "state folder"] {
             assert_eq!(found(&checks, name).state, State::Fine, "{checks:?}");
         }
         let more = [hosts(), vec!["*.other.example".to_owned()]].concat();
-        let checks = machine(&state, &more);
+        let checks = machine(Via::Auto, &state, &more);
         let check = found(&checks, "name constraints");
         assert!(check.state == State::Wrong && check.what.contains("*.other.example"), "{check:?}");
         let ended = validity(trust.authority(), SystemTime::now() + Duration::from_secs(1000 * 86_400));
@@ -237,11 +240,11 @@ mod tests {
         assert!(early.what.contains("clock"), "{early:?}");
         let key = state.join("authority/issuing.key");
         std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
-        let checks = machine(&state, &hosts());
+        let checks = machine(Via::Auto, &state, &hosts());
         assert!(found(&checks, "state folder").what.contains("issuing.key"), "{checks:?}");
         std::fs::write(trust.bundle(), "").unwrap();
-        assert_eq!(found(&machine(&state, &hosts()), "trust bundle").state, State::Wrong);
+        assert_eq!(found(&machine(Via::Auto, &state, &hosts()), "trust bundle").state, State::Wrong);
         std::fs::write(state.join("authority/issuing.pem"), "").unwrap();
-        assert_eq!(found(&machine(&state, &hosts()), "CA").state, State::Wrong);
+        assert_eq!(found(&machine(Via::Auto, &state, &hosts()), "CA").state, State::Wrong);
     }
 }

@@ -69,7 +69,7 @@ fn find_in(program: &mut dyn Read) -> io::Result<Markers> {
             string
         })
         .collect();
-    let finders: Vec<_> = strings.iter().map(|string| memchr::memmem::Finder::new(string)).collect();
+    let finders: Vec<_> = strings.iter().map(memchr::memmem::Finder::new).collect();
     let overlap = strings.iter().map(Vec::len).max().unwrap_or(0);
     let mut found = Markers::default();
     let (mut piece, mut kept, mut read) = (vec![0; PIECE + overlap], 0, 0);

@@ -8,6 +8,7 @@
 mod enter;
 mod examine;
 mod fix;
+mod launch;
 mod listener;
 mod machine;
 mod markers;
@@ -22,13 +23,11 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 pub use examine::{Examined, Examiner};
+pub use fix::quoted;
 pub use machine::{Check, State, machine};
 pub use process::Unreadable;
 
-use crate::{
-    capture::cgroup::CgroupError,
-    tls::{AuthorityError, LeafError, TrustError},
-};
+use crate::tls::{AuthorityError, LeafError, TrustError};
 
 /// Why nothing could be examined at all.
 #[derive(Debug, thiserror::Error)]
@@ -42,9 +41,6 @@ pub enum DoctorError {
     /// There is no leaf to shake hands with.
     #[error(transparent)]
     Leaf(#[from] LeafError),
-    /// The cgroup is not there.
-    #[error(transparent)]
-    Cgroup(#[from] CgroupError),
     /// The process is not there.
     #[error("there is no process {0}: it has ended, or lives in a pid namespace that is not below this one")]
     NoProcess(u32),

@@ -1,15 +1,13 @@
 //! The handshake each runtime is asked to make: the command, and what its output says.
 
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use super::enter::{Entry, Errand, Said};
-use super::process::Process;
-use super::roots::Root;
+use super::launch::Launch;
 use super::runtime::Runtime;
+use crate::tls::trust::JAVA_STORE;
 
 const PYTHON: &str = include_str!("probes/probe.py");
 const JAVASCRIPT: &str = include_str!("probes/probe.js");
@@ -18,6 +16,8 @@ const JAVA: &str = include_str!("probes/Probe.java");
 const MARK: &str = "gateway-doctor ";
 /// Oldest Java that runs a source file.
 const JAVA_SOURCE: &str = "11";
+/// The option with the password of Java's trust store.
+const JAVA_STORE_PASSWORD: &str = "-Djavax.net.ssl.trustStorePassword=";
 /// Longest reason that is told, in characters.
 const LONGEST_REASON: usize = 300;
 
@@ -30,30 +30,7 @@ pub(super) struct Outcome {
     pub error: String,
 }
 
-/// How a process' runtime is started for a handshake.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Launch {
-    pub runtime: Runtime,
-    pub program: PathBuf,
-    /// Options of the process that decide what it trusts.
-    pub options: Vec<OsString>,
-}
-
 impl Launch {
-    /// How to start what this process runs on; `None` where there is no way to.
-    pub fn of(process: &Process, runtime: Runtime, root: &Root) -> Option<Launch> {
-        let program = match runtime {
-            Runtime::Python => python(process, root)?,
-            Runtime::Java => java(process)?,
-            Runtime::Node | Runtime::Deno | Runtime::Curl => process.program.clone(),
-            // One compiled with Bun trusts what its own code says, which Bun alone does not run.
-            Runtime::Bun if process.program_name().starts_with("bun") => process.program.clone(),
-            Runtime::OpenSsl => root.on_path(&path(process), &["openssl"])?,
-            _ => return None,
-        };
-        Some(Launch { runtime, program, options: options(runtime, &process.arguments) })
-    }
-
     /// The command that shakes hands with `host` at this port of loopback.
     pub fn errand(&self, host: &str, port: u16, environment: &[(OsString, OsString)]) -> Errand {
         let port = port.to_string();
@@ -110,6 +87,40 @@ impl Launch {
     }
 }
 
+impl Launch {
+    /// Java without a compiler cannot run our source, but its key tool can list the store it reads: whether that holds the root with this SHA-256 fingerprint (`AB:CD:…`), and which store it is.
+    ///
+    /// # Errors
+    /// Why that cannot be told, for people.
+    pub async fn java_store(
+        &self,
+        entry: &Entry,
+        fingerprint: &str,
+        environment: &[(OsString, OsString)],
+    ) -> Result<(bool, String), String> {
+        let tool_options = environment.iter().find(|(name, _)| name == "JAVA_TOOL_OPTIONS");
+        let tool_options =
+            tool_options.map(|(_, value)| value.to_string_lossy().into_owned()).unwrap_or_default();
+        let options = self.options.iter().map(|word| word.to_string_lossy().into_owned());
+        // What stands on the command line comes after the variable, and wins.
+        let all: Vec<String> = tool_options.split(' ').map(str::to_owned).chain(options).collect();
+        let option = |head: &str| all.iter().rev().find_map(|word| word.strip_prefix(head));
+        let store = option(JAVA_STORE).map(|path| path.trim_matches('"'));
+        let password = option(JAVA_STORE_PASSWORD).unwrap_or("changeit");
+        let mut words = vec!["-list", "-storepass", password];
+        match store {
+            Some(store) => words.extend(["-keystore", store]),
+            None => words.push("-cacerts"),
+        }
+        let tool = self.program.with_file_name("keytool");
+        let said = entry.run(&Errand::new(tool, &words, &[])).await.map_err(|error| error.to_string())?;
+        match said.success {
+            true => Ok((said.out.contains(fingerprint), store.unwrap_or("its cacerts").to_owned())),
+            false => Err(format!("its keytool failed: {}", last_line(&said.out))),
+        }
+    }
+}
+
 /// What probes print.
 fn by_lines(said: &Said) -> Result<Vec<Outcome>, String> {
     let lines = said.out.lines().filter_map(|line| line.strip_prefix(MARK));
@@ -133,7 +144,7 @@ fn by_status(runtime: Runtime, said: &Said) -> Outcome {
 fn last_line(text: &str) -> String {
     let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
     let about = lines().find(|line| line.contains("verify error") || line.contains("certificate problem"));
-    shortened(about.or_else(|| lines().last()).unwrap_or("it said nothing"))
+    shortened(about.or_else(|| lines().next_back()).unwrap_or("it said nothing"))
 }
 
 fn shortened(text: &str) -> String {
@@ -142,82 +153,6 @@ fn shortened(text: &str) -> String {
         Some((at, _)) => format!("{}…", &line[..at]),
         None => line,
     }
-}
-
-/// The interpreter with the process' own packages: a virtual environment's is a link to the one that runs.
-fn python(process: &Process, root: &Root) -> Option<PathBuf> {
-    let path = path(process);
-    let first = process.arguments.first().map(PathBuf::from);
-    let called = first.as_ref().and_then(|first| match first.components().count() {
-        _ if first.is_absolute() => Some(first.clone()),
-        1 => root.on_path(&path, &[first.to_str()?]),
-        _ => Some(process.folder.join("cwd").read_link().ok()?.join(first)),
-    });
-    let environment = |name: &str| process.variable(name).map(PathBuf::from);
-    let candidates =
-        [called, environment("VIRTUAL_ENV").map(|folder| folder.join("bin/python")), environment("_")];
-    let same = |candidate: &PathBuf| root.identity(candidate) == Some(process.identity);
-    let found = candidates.into_iter().flatten().find(same);
-    if found.is_some() || Runtime::named(process.program_name()) == Some(Runtime::Python) {
-        return Some(found.unwrap_or_else(|| process.program.clone()));
-    }
-    // Python as a library of another program: its environment's interpreter reads the same packages.
-    let beside = environment("VIRTUAL_ENV").map(|folder| folder.join("bin/python"));
-    beside
-        .filter(|candidate| root.identity(candidate).is_some())
-        .or_else(|| root.on_path(&path, &["python3", "python"]))
-}
-
-/// The launcher of the Java machine: the program itself, or the one beside its library.
-fn java(process: &Process) -> Option<PathBuf> {
-    if process.program_name() == "java" {
-        return Some(process.program.clone());
-    }
-    let library = process.mapped.iter().find(|path| path.ends_with("libjvm.so"))?;
-    Some(library.ancestors().find(|folder| folder.ends_with("lib"))?.parent()?.join("bin/java"))
-}
-
-fn path(process: &Process) -> OsString {
-    process.variable("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into())
-}
-
-/// The options that decide what is trusted, as far as they stand before the program's own arguments.
-fn options(runtime: Runtime, arguments: &[OsString]) -> Vec<OsString> {
-    let starts =
-        |word: &OsStr, heads: &[&str]| heads.iter().any(|head| word.as_bytes().starts_with(head.as_bytes()));
-    let own = arguments.iter().skip(1);
-    match runtime {
-        Runtime::Java => {
-            own.filter(|word| starts(word, &["-Djavax.net.ssl.", "-Djavax.net.ssl="])).cloned().collect()
-        }
-        Runtime::Node | Runtime::Bun => own
-            .take_while(|word| starts(word, &["-"]))
-            .filter(|word| starts(word, &["--use-openssl-ca", "--use-system-ca", "--use-bundled-ca"]))
-            .cloned()
-            .collect(),
-        Runtime::Curl => with_values(own, &["--cacert", "--capath"], &["-k", "--insecure"]),
-        _ => Vec::new(),
-    }
-}
-
-/// Those of `own` that are among `single`, and those among `paired` with the word that follows.
-fn with_values<'a>(
-    own: impl Iterator<Item = &'a OsString>,
-    paired: &[&str],
-    single: &[&str],
-) -> Vec<OsString> {
-    let mut kept = Vec::new();
-    let mut own = own.peekable();
-    while let Some(word) = own.next() {
-        let is = |known: &&str| word == *known;
-        if paired.iter().any(|known| is(&known)) {
-            kept.push(word.clone());
-            kept.extend(own.next().cloned());
-        } else if single.iter().any(|known| is(&known)) {
-            kept.push(word.clone());
-        }
-    }
-    kept
 }
 
 /// The variables a handshake is made with: the process' own, without what would lead it elsewhere or stop it.
@@ -242,38 +177,9 @@ pub(super) fn environment(own: &[(OsString, OsString)]) -> Vec<(OsString, OsStri
     own.iter().filter(|(name, _)| kept(name)).map(tame).collect()
 }
 
-/// Whether a path can be given to a program that is looked at from outside.
-pub(super) fn is_there(root: &Root, program: &Path) -> bool {
-    root.identity(program).is_some()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn words(list: &[&str]) -> Vec<OsString> {
-        list.iter().map(OsString::from).collect()
-    }
-
-    #[test]
-    fn options_that_decide_about_trust_are_kept() {
-        let check = |runtime, given: &[&str], kept: &[&str]| {
-            assert_eq!(options(runtime, &words(given)), words(kept), "{given:?}");
-        };
-        check(
-            Runtime::Java,
-            &["java", "-Xmx1g", "-Djavax.net.ssl.trustStore=/a", "-jar", "x.jar"],
-            &["-Djavax.net.ssl.trustStore=/a"],
-        );
-        check(
-            Runtime::Node,
-            &["node", "--use-openssl-ca", "app.js", "--use-system-ca"],
-            &["--use-openssl-ca"],
-        );
-        check(Runtime::Curl, &["curl", "--cacert", "/a", "-k", "https://x/"], &["--cacert", "/a", "-k"]);
-        check(Runtime::Curl, &["curl", "--cacert"], &["--cacert"]);
-        check(Runtime::Python, &["python", "-c", "x"], &[]);
-    }
 
     #[test]
     fn the_environment_is_the_process_s_but_for_what_leads_elsewhere() {

@@ -39,7 +39,10 @@ pub(super) struct Process {
     pub environment: Vec<(OsString, OsString)>,
     /// Every file mapped into it.
     pub mapped: BTreeSet<PathBuf>,
+    /// Its folder in `/proc`.
     pub folder: PathBuf,
+    /// Its working directory, which relative paths begin at.
+    pub working: PathBuf,
     pub place: Place,
     /// The cgroup's path below its mount.
     pub cgroup: String,
@@ -92,6 +95,7 @@ impl Process {
             arguments: words(&read(&folder.join("cmdline"))?),
             environment: words(&read(&folder.join("environ"))?).into_iter().filter_map(pair).collect(),
             mapped: mapped(&read(&folder.join("maps"))?),
+            working: fs::read_link(folder.join("cwd"))?,
             place: Place::read(&folder)?,
             cgroup: cgroup(&read(&folder.join("cgroup"))?),
             folder,
@@ -101,6 +105,12 @@ impl Process {
     /// A variable of its environment, as it was when it started.
     pub fn variable(&self, name: &str) -> Option<OsString> {
         self.environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+    }
+
+    /// A variable that names a file, made absolute.
+    pub fn file_variable(&self, name: &str) -> Option<OsString> {
+        let value = self.variable(name).filter(|value| !value.is_empty())?;
+        Some(self.working.join(value).into_os_string())
     }
 
     /// The program's file name.

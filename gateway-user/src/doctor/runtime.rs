@@ -88,6 +88,8 @@ fn by_program(name: &str) -> Option<Runtime> {
         "deno" => Some(Runtime::Deno),
         "java" => Some(Runtime::Java),
         "curl" => Some(Runtime::Curl),
+        // It holds public roots as well; tried: it reads the system's.
+        "codex" => Some(Runtime::RustNative),
         _ if name.strip_prefix("python").is_some_and(version) => Some(Runtime::Python),
         _ => None,
     }
@@ -132,7 +134,8 @@ mod tests {
         check("/opt/static", "", Markers { openssl: true, ..none }, Runtime::OpenSsl);
         let rust =
             |native_roots, builtin_roots| Markers { rustls: true, native_roots, builtin_roots, ..none };
-        check("/opt/codex", "", rust(true, false), Runtime::RustNative);
+        check("/opt/reader", "", rust(true, false), Runtime::RustNative);
+        check("/opt/codex", "", rust(true, true), Runtime::RustNative);
         check("/opt/other", "", rust(false, false), Runtime::RustNative);
         check("/opt/pinned", "", rust(false, true), Runtime::RustBuiltin);
         check("/opt/both", "", rust(true, true), Runtime::RustEither);

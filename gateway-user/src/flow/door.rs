@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 use super::{
     body::ReplyBody,
     coverage::Fate,
-    exchange,
+    decide, exchange,
     flow::Flow,
     path::{self, Accepted, Destination, Origin},
     prefixed::Prefixed,
@@ -31,6 +31,7 @@ use super::{
 use crate::{
     audit::Verdict,
     capture::{Door, Namespace},
+    config::Treatment,
     identity::Principal,
     provider::Host,
     tls::verify::Offer,
@@ -154,7 +155,12 @@ fn reverse_site(services: &Arc<Services>, upstream: Upstream) -> Site {
         Destination { name: Some(target.host.to_string()), address: None, port, tunnel: None },
     );
     let offer = Offer::Http1;
-    let row = Some(services.row(&origin, None, Fate::Inspected));
+    let fate = match decide::treatment(&services.config.hosts, &target.host) {
+        Treatment::Inspect => Fate::Inspected,
+        Treatment::Relay => Fate::Relayed,
+        Treatment::Refuse => Fate::Refused,
+    };
+    let row = Some(services.row(&origin, None, fate));
     Site {
         services: Arc::clone(services),
         origin,

@@ -131,35 +131,54 @@ async fn infer(site: &Arc<Site>, mut flow: Flow, route: Route, request: Request<
             return through(site, flow, Request::from_parts(head, body), Verdict::Warned, Some(why)).await;
         }
     };
-    let (mut flow, judged) = judge_request(site, flow, &route, &raw, &text)?;
-    let principal = (site.origin.principal.app.as_str(), flow.key());
-    let digest = site.services.remembered.digest(principal, head.uri.path(), &text);
-    if let Some((reason, message)) = site.services.remembered.reason(digest, Instant::now()) {
+    let options = JudgeOptions { ask_usage: route.charged && site.host.asks_usage() };
+    let mut judged = judge(&site.services.engine, route.dialect, &text, options);
+    // Some dialects name the model in the path.
+    judged.model = judged.model.or_else(|| route.model.clone());
+    judged.stream |= route.streams;
+    if let Err(stop) = take_in(site, &mut flow, &raw, &judged) {
+        return Err((flow, stop));
+    }
+    let remembered = &site.services.remembered;
+    let key = flow.key().map(str::to_owned);
+    let path = head.uri.path().to_owned();
+    let digest =
+        |text: &Bytes| remembered.digest((site.origin.principal.app.as_str(), key.as_deref()), &path, text);
+    let known = (!remembered.is_empty()).then(|| digest(&text));
+    if let Some((reason, message)) = known.and_then(|digest| remembered.reason(digest, Instant::now())) {
         return Err((flow, Stop::Refused { reason, message }));
     }
     if route.charged {
         let model = judged.model.as_deref().unwrap_or_default();
-        // JSON counts, base64 does not: pictures are billed by their size in pixels, far below their length.
-        let input = text.len().saturating_sub(usize::try_from(judged.payload).unwrap_or(usize::MAX));
-        if let Err(refused) = flow.reserve(model, estimate::input_tokens(input)) {
-            return Err((
-                flow,
-                Stop::Refused { reason: Reason::BudgetExceeded, message: refused.to_string() },
-            ));
+        if let Err(stop) = reserve(&mut flow, model, text.len(), &judged) {
+            return Err((flow, stop));
         }
     }
     let body = forwarded(&mut flow, &mut head.headers, raw, judged.body);
     limit_encodings(&mut head.headers);
+    let encoded = head.headers.contains_key(header::ACCEPT_ENCODING);
+    if encoded && judged.asked_usage && site.services.config.mode == Mode::Warn {
+        // Warn mode passes encoded answers as they come, and could not take the extra usage out of one again.
+        head.headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    }
     // It was answered when the body was read.
     head.headers.remove(header::EXPECT);
     flow.added(begun);
     let request = Request::from_parts(head, SendBody::Whole { data: body, trailers });
-    let sent = match site.services.pool.send(&site.target, site.alpn, site.offer, request).await {
+    // Only a cut needs the digest, so it is made while upstream is at work.
+    let digested = async move {
+        tokio::task::yield_now().await;
+        known.unwrap_or_else(|| digest(&text))
+    };
+    let send = site.services.pool.send(&site.target, site.alpn, site.offer, request);
+    let (sent, digest) = tokio::join!(send, digested);
+    let sent = match sent {
         Ok(sent) => sent,
         Err(error) => return Err((flow, Fault::from(error).into())),
     };
     let expected = Expected {
         dialect: route.dialect,
+        streams: route.streams,
         strip_usage: judged.asked_usage,
         with_usage: judged.wants_usage || !judged.asked_usage,
         request: digest,
@@ -167,16 +186,11 @@ async fn infer(site: &Arc<Site>, mut flow: Flow, route: Route, request: Request<
     reply::carry(site, flow, expected, sent).await
 }
 
-/// Judges a request and takes what was found into the flow.
-fn judge_request(
-    site: &Site,
-    mut flow: Flow,
-    route: &Route,
-    raw: &Bytes,
-    text: &Bytes,
-) -> Result<(Flow, Judged), (Flow, Stop)> {
-    let options = JudgeOptions { ask_usage: route.charged && site.host.asks_usage() };
-    let judged = judge(&site.services.engine, route.dialect, text, options);
+/// Takes into the flow what was found in its request.
+///
+/// # Errors
+/// When a rule blocks it.
+pub fn take_in(site: &Site, flow: &mut Flow, raw: &Bytes, judged: &Judged) -> Result<(), Stop> {
     flow.bytes(raw.len() as u64, 0);
     flow.note(|record| {
         record.request.before = Some(Digest::of(raw));
@@ -186,9 +200,20 @@ fn judge_request(
     flow.found(Direction::Request, &judged.findings);
     if judged.action == Action::Block {
         let message = why(&site.services.engine, "request", &judged.findings);
-        return Err((flow, Stop::Refused { reason: Reason::PolicyBlocked, message }));
+        return Err(Stop::Refused { reason: Reason::PolicyBlocked, message });
     }
-    Ok((flow, judged))
+    Ok(())
+}
+
+/// Sets aside what a request of `length` bytes for `model` will cost at least.
+///
+/// # Errors
+/// When a budget has no room for it.
+pub fn reserve(flow: &mut Flow, model: &str, length: usize, judged: &Judged) -> Result<(), Stop> {
+    // JSON counts, base64 does not: pictures are billed by their size in pixels, far below their length.
+    let input = length.saturating_sub(usize::try_from(judged.payload).unwrap_or(usize::MAX));
+    let reserved = flow.reserve(model, estimate::input_tokens(input));
+    reserved.map_err(|refused| Stop::Refused { reason: Reason::BudgetExceeded, message: refused.to_string() })
 }
 
 /// What the user reads when a rule blocks: the rule and what it looks for, never what it found.

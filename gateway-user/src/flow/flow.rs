@@ -20,6 +20,9 @@ use crate::{
 /// Findings kept in one record; more of them are counted with the last.
 const MOST_FINDINGS: usize = 64;
 
+/// What stands in the place of a method in the record of an exchange on a WebSocket.
+const ON_WEBSOCKET: &str = "WEBSOCKET";
+
 /// One flow; ends with [`Flow::end`], or, where the client went away, when it is dropped.
 pub struct Flow {
     services: Arc<Services>,
@@ -61,6 +64,23 @@ impl Flow {
             open.record.principal.key = key;
             open.row = site.row.clone();
         });
+        flow
+    }
+
+    /// An exchange on the WebSocket whose connection this flow stands for.
+    pub fn ask(&self, site: &Site) -> Flow {
+        let services = &site.services;
+        services.counters.flows.one();
+        let mut flow = Flow::begin(services, &site.origin, &site.target.host);
+        if let (Some(connection), Some(open)) = (&self.open, &mut flow.open) {
+            let (from, record) = (&connection.record, &mut open.record);
+            record.method = ON_WEBSOCKET.to_owned();
+            record.path.clone_from(&from.path);
+            record.provider.clone_from(&from.provider);
+            record.dialect.clone_from(&from.dialect);
+            record.principal.key.clone_from(&from.principal.key);
+            record.connection = Some(from.id.clone());
+        }
         flow
     }
 
@@ -259,17 +279,19 @@ fn close(services: &Services, mut open: Box<Open>, verdict: Verdict, reason: Opt
         };
         record.cost = receipt.cost;
         record.estimated = receipt.estimated;
+    } else if let Some(usage) = open.usage.filter(|_| open.billed) {
+        // Nothing is billed, as for a local engine; what was used is known all the same.
+        record.tokens = usage;
     }
     if let Some(row) = &open.row {
         row.bytes(record.bytes_up, record.bytes_down);
     }
     record.end = Timestamp::now();
     record.timings.total = micros(open.begun);
-    services.counters.bytes_inspected.add(if record.verdict == Verdict::Relayed {
-        0
-    } else {
-        record.bytes_up + record.bytes_down
-    });
+    // The bytes of an exchange on a WebSocket are counted with its connection.
+    if record.verdict != Verdict::Relayed && record.connection.is_none() {
+        services.counters.bytes_inspected.add(record.bytes_up + record.bytes_down);
+    }
     if let Err(lost) = services.journal.append(open.record) {
         tracing::error!(error = %lost, "a flow could not be recorded");
     }

@@ -27,6 +27,7 @@ mod serve;
 mod services;
 mod silence;
 mod site;
+mod socket;
 mod splice;
 mod stream;
 mod terminate;

@@ -3,7 +3,10 @@
 use std::{
     collections::HashMap,
     hash::{BuildHasher, Hash, Hasher, RandomState},
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -25,6 +28,8 @@ pub struct RequestDigest(u64);
 pub struct Remembered {
     key: RandomState,
     cuts: Mutex<HashMap<RequestDigest, Cut>>,
+    /// How many there are: most of the time none, and then no request is digested before it is sent.
+    count: AtomicUsize,
 }
 
 struct Cut {
@@ -42,6 +47,11 @@ impl Remembered {
         RequestDigest(hasher.finish())
     }
 
+    /// Whether no cut is remembered.
+    pub fn is_empty(&self) -> bool {
+        self.count.load(Ordering::Relaxed) == 0
+    }
+
     /// Notes that `request` was cut for `reason`.
     pub fn note(&self, request: RequestDigest, reason: Reason, message: &str, now: Instant) {
         let mut cuts = self.cuts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -54,6 +64,7 @@ impl Remembered {
             cuts.remove(&oldest);
         }
         cuts.insert(request, Cut { reason, message: message.to_owned(), at: now });
+        self.count.store(cuts.len(), Ordering::Relaxed);
     }
 
     /// Why this request was cut, if that is not long ago.
@@ -64,6 +75,7 @@ impl Remembered {
             return Some((cut.reason, cut.message.clone()));
         }
         cuts.remove(&request);
+        self.count.store(cuts.len(), Ordering::Relaxed);
         None
     }
 }
@@ -145,10 +157,13 @@ mod tests {
         let start = Instant::now();
         let note = |digest, at| remembered.note(RequestDigest(digest), Reason::BudgetExceeded, "budget", at);
         let said = |digest, at| remembered.reason(RequestDigest(digest), at).map(|(_, message)| message);
+        assert!(remembered.is_empty());
         note(1, start);
+        assert!(!remembered.is_empty());
         assert_eq!(said(1, start + KEPT / 2).as_deref(), Some("budget"));
         assert_eq!(said(2, start), None);
         assert_eq!(said(1, start + KEPT), None);
+        assert!(remembered.is_empty(), "what is forgotten costs nothing");
         for n in 0..MOST as u64 + 5 {
             note(n, start + Duration::from_nanos(n));
         }

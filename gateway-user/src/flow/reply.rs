@@ -41,6 +41,8 @@ use crate::{
 pub struct Expected {
     /// How it reads.
     pub dialect: &'static dyn Dialect,
+    /// It streams, whatever its type: JSON is one array, item by item.
+    pub streams: bool,
     /// The gateway asked for usage in the stream, the client did not: the extra event is taken out again.
     pub strip_usage: bool,
     /// The client asked for usage in the stream.
@@ -77,7 +79,7 @@ pub async fn carry(site: &Arc<Site>, mut flow: Flow, expected: Expected, sent: S
         Ok(decoder) => decoder,
         Err(why) => return undecodable(site, flow, reply, lease, &why),
     };
-    if head::is_json(kind) {
+    if head::is_json(kind) && !expected.streams {
         whole(site, flow, expected, reply, lease, decoder).await
     } else {
         Ok(streamed(site, flow, expected, reply, lease, decoder))
@@ -100,7 +102,8 @@ pub fn through(
         return reply.map(|_| ReplyBody::whole(Bytes::new()));
     }
     let services = Arc::clone(&site.services);
-    reply.map(|body| ReplyBody::Through(Box::new(Through::new(services, body, flow, lease, verdict, reason))))
+    let through = |body| Through::new(services, (Bytes::new(), body), flow, lease, verdict, reason);
+    reply.map(|body| ReplyBody::Through(Box::new(through(body))))
 }
 
 fn undecodable(site: &Arc<Site>, flow: Flow, reply: Response<Incoming>, lease: Lease, why: &str) -> Outcome {
@@ -124,8 +127,10 @@ fn streamed(
     let services = &site.services;
     let kind =
         head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let array = expected.streams && head::is_json(kind);
     let options = ReplyOptions {
-        event_stream: head::is_event_stream(kind),
+        event_stream: head::is_event_stream(kind) || array,
+        array,
         strip_usage: expected.strip_usage,
         with_usage: expected.with_usage,
         cut: match services.config.cut {
@@ -137,10 +142,14 @@ fn streamed(
         ..ReplyOptions::default()
     };
     let stream = ReplyStream::new(Arc::clone(&services.engine), expected.dialect, options);
-    // Length and encoding are those of upstream's bytes; a mask may change the one and decoding ends the other.
-    head.headers.remove(header::CONTENT_LENGTH);
-    if decoder.is_some() {
-        head.headers.remove(header::CONTENT_ENCODING);
+    // Warn mode changes nothing, so what is encoded goes out as it came, and only a copy of it is decoded.
+    let observed = decoder.is_some() && services.config.mode == Mode::Warn;
+    if !observed {
+        // Length and encoding are those of upstream's bytes; a mask may change the one and decoding ends the other.
+        head.headers.remove(header::CONTENT_LENGTH);
+        if decoder.is_some() {
+            head.headers.remove(header::CONTENT_ENCODING);
+        }
     }
     let parts = stream::Parts {
         services: Arc::clone(services),
@@ -150,6 +159,7 @@ fn streamed(
         flow,
         lease: Some(lease),
         request: expected.request,
+        observed,
     };
     Response::from_parts(head, ReplyBody::Inspected(Box::new(Inspected::new(parts))))
 }
@@ -165,8 +175,20 @@ async fn whole(
 ) -> Outcome {
     let (mut head, body) = reply.into_parts();
     let (raw, trailers) = match collect(site, body).await {
-        Ok(read) => read,
-        Err(stop) => return Err((flow, stop)),
+        Ok(Read::Whole { raw, trailers }) => (raw, trailers),
+        Ok(Read::TooLong { read, rest }) => {
+            let why = format!(
+                "the answer is longer than {} bytes and cannot be judged whole",
+                site.services.config.limits.request_bytes
+            );
+            if site.services.config.mode == Mode::Strict {
+                return Err((flow, Stop::Unfit { status: StatusCode::BAD_GATEWAY, message: why }));
+            }
+            let services = Arc::clone(&site.services);
+            let through = Through::new(services, (read, rest), flow, lease, Verdict::Warned, Some(why));
+            return Ok(Response::from_parts(head, ReplyBody::Through(Box::new(through))));
+        }
+        Err(fault) => return Err((flow, fault.into())),
     };
     site.services.pool.give_back(lease);
     let begun = Instant::now();
@@ -227,8 +249,14 @@ fn decode(decoder: Option<Decoder>, raw: &Bytes) -> Result<Bytes, crate::wire::e
     Ok(Bytes::from(text))
 }
 
+/// An answer's body as far as it was read.
+enum Read {
+    Whole { raw: Bytes, trailers: Option<http::HeaderMap> },
+    TooLong { read: Bytes, rest: Incoming },
+}
+
 /// Reads an answer's body to its end, within the bound of a request's.
-async fn collect(site: &Site, mut body: Incoming) -> Result<(Bytes, Option<http::HeaderMap>), Stop> {
+async fn collect(site: &Site, mut body: Incoming) -> Result<Read, Fault> {
     let limits = &site.services.config.limits;
     let mut raw = BytesMut::with_capacity(body.size_hint().exact().unwrap_or(0).min(1 << 20) as usize);
     let mut trailers = None;
@@ -241,12 +269,8 @@ async fn collect(site: &Site, mut body: Incoming) -> Result<(Bytes, Option<http:
             Err(frame) => trailers = frame.into_trailers().ok(),
         }
         if raw.len() > limits.request_bytes {
-            let message = format!(
-                "the answer is longer than {} bytes and cannot be judged whole",
-                limits.request_bytes
-            );
-            return Err(Stop::Unfit { status: StatusCode::BAD_GATEWAY, message });
+            return Ok(Read::TooLong { read: raw.freeze(), rest: body });
         }
     }
-    Ok((raw.freeze(), trailers))
+    Ok(Read::Whole { raw: raw.freeze(), trailers })
 }

@@ -75,8 +75,8 @@ impl Services {
     }
 
     /// The local engine that listens at `address`, if one is known there.
-    pub fn engine_at(&self, _address: Option<SocketAddr>) -> Option<Arc<Host>> {
-        None
+    pub fn engine_at(&self, address: Option<SocketAddr>) -> Option<Arc<Host>> {
+        self.catalog.endpoint(address?)
     }
 
     /// Where connections of `origin` that came to `fate` are counted: by the host they named, else by address.
@@ -94,7 +94,7 @@ impl Services {
         if steer.host_of(address.ip()).is_some() {
             return;
         }
-        if let Err(error) = steer.learn(address.ip(), &host.pattern().to_string()) {
+        if let Err(error) = steer.learn(address.ip(), &host.place().to_string()) {
             tracing::warn!(%address, %error, "the kernel could not be taught an address");
         }
     }

@@ -17,14 +17,21 @@ use hyper::body::Incoming;
 use super::{body::BrokenOff, flow::Flow, remembered::RequestDigest, services::Services, silence::Silence};
 use crate::{
     audit::{Digest, Verdict},
-    inspect::reply::{Released, ReplyStream, Stop},
+    inspect::{
+        Engine,
+        reply::{Released, ReplyStream, Stop},
+    },
     upstream::Lease,
-    wire::{dialects::Reason, encoding::Decoder, event::Direction},
+    wire::{
+        dialects::Reason,
+        encoding::{Decoder, EncodingError},
+        event::Direction,
+    },
 };
 
 /// How long events are held whole while upstream is silent. After it, text before the earliest live candidate goes out
 /// as an event of its own: a reader then sees all that is decided, at the price of framing that is not upstream's.
-const STALL: Duration = Duration::from_millis(250);
+pub const STALL: Duration = Duration::from_millis(250);
 
 /// Released pieces that are gathered before they go out.
 const MOST_GATHERED: usize = 32;
@@ -45,6 +52,8 @@ pub struct Parts {
     pub lease: Option<Lease>,
     /// The request, for remembering a cut.
     pub request: RequestDigest,
+    /// Upstream's bytes go out as they come, still encoded; the holdback only looks at a decoded copy (warn mode).
+    pub observed: bool,
 }
 
 /// A reply body behind the holdback.
@@ -68,6 +77,8 @@ pub struct Inspected {
     /// Nothing comes while something is held back.
     stall: Silence,
     relaxed: bool,
+    /// Why the rest of an observed reply is not looked at.
+    blind: Option<String>,
     state: State,
 }
 
@@ -92,6 +103,7 @@ impl Inspected {
             draining: false,
             stall: Silence::new(STALL),
             relaxed: false,
+            blind: None,
             ready: VecDeque::new(),
             released: Vec::new(),
             trailers: None,
@@ -182,7 +194,11 @@ impl Inspected {
         self.stall.heard(begun);
         self.relaxed = false;
         self.before.update(&data);
+        if self.parts.observed {
+            self.send(data.clone());
+        }
         let decoded = match &mut self.parts.decoder {
+            _ if self.blind.is_some() => return self.parts.flow.added(begun),
             None => Ok(data),
             Some(decoder) => decoder.push(&data).map(Bytes::from),
         };
@@ -192,18 +208,17 @@ impl Inspected {
                 self.most_held = self.most_held.max(self.parts.stream.held());
                 self.release();
             }
-            Err(error) => {
-                self.cut(Reason::PolicyBlocked, &format!("the answer cannot be inspected: {error}"))
-            }
+            Err(error) => self.undecodable(&error),
         }
         self.parts.flow.added(begun);
     }
 
     /// Upstream's body came to its end.
     fn finish(&mut self) {
-        if let Some(decoder) = &mut self.parts.decoder {
+        if let Some(decoder) = self.parts.decoder.as_mut().filter(|_| self.blind.is_none()) {
             match decoder.finish() {
                 Ok(rest) => self.parts.stream.push(Bytes::from(rest), &mut self.released),
+                Err(error) if self.parts.observed => self.undecodable(&error),
                 Err(error) => {
                     return self.broke_off(&format!("upstream's answer ended inside its encoding: {error}"));
                 }
@@ -215,7 +230,19 @@ impl Inspected {
             if let Some(lease) = self.parts.lease.take() {
                 self.parts.services.pool.give_back(lease);
             }
-            self.end(true, Verdict::Allowed, None);
+            match self.blind.take() {
+                None => self.end(true, Verdict::Allowed, None),
+                Some(why) => self.end(false, Verdict::Warned, Some(&why)),
+            }
+        }
+    }
+
+    /// The answer's encoding broke, or decodes to more than is allowed. What is only observed goes on unread.
+    fn undecodable(&mut self, error: &EncodingError) {
+        let why = format!("the answer cannot be inspected: {error}");
+        match self.parts.observed {
+            true => self.blind = Some(why),
+            false => self.cut(Reason::PolicyBlocked, &why),
         }
     }
 
@@ -228,13 +255,15 @@ impl Inspected {
                 self.cut(Reason::BudgetExceeded, &refused.to_string());
                 break;
             }
-            self.send(piece.bytes);
+            if !self.parts.observed {
+                self.send(piece.bytes);
+            }
         }
         self.released = released;
         if matches!(self.state, State::Open)
             && let Some(stop) = self.parts.stream.stop()
         {
-            let message = self.why(stop);
+            let message = why(&self.parts.services.engine, stop);
             self.cut(Reason::PolicyBlocked, &message);
         }
     }
@@ -247,18 +276,6 @@ impl Inspected {
         self.parts.flow.first_byte();
         self.parts.flow.bytes(0, data.len() as u64);
         self.ready.push_back(data);
-    }
-
-    fn why(&self, stop: Stop) -> String {
-        let engine = &self.parts.services.engine;
-        match stop {
-            Stop::Blocked(rule) | Stop::Signed(rule) => {
-                let rule = engine.rule(rule);
-                format!("this answer was cut by rule {} ({})", rule.id, rule.description)
-            }
-            Stop::Held => "this answer was cut: more of it had to be held back than is allowed".to_owned(),
-            Stop::TooLong => "this answer was cut: one of its events is too long to be inspected".to_owned(),
-        }
     }
 
     /// Ends the stream early, in the client's dialect, and stops upstream. Where the dialect has no such ending the
@@ -310,6 +327,18 @@ impl Inspected {
             }
         });
         flow.end(verdict, reason);
+    }
+}
+
+/// What the user reads when an answer is cut.
+pub fn why(engine: &Engine, stop: Stop) -> String {
+    match stop {
+        Stop::Blocked(rule) | Stop::Signed(rule) => {
+            let rule = engine.rule(rule);
+            format!("this answer was cut by rule {} ({})", rule.id, rule.description)
+        }
+        Stop::Held => "this answer was cut: more of it had to be held back than is allowed".to_owned(),
+        Stop::TooLong => "this answer was cut: one of its events is too long to be inspected".to_owned(),
     }
 }
 

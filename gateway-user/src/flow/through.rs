@@ -17,6 +17,8 @@ use crate::{audit::Verdict, upstream::Lease};
 /// A body passed on as it comes.
 pub struct Through {
     services: Arc<Services>,
+    /// What was read of it before; empty once it is sent.
+    head: Bytes,
     body: Incoming,
     flow: Option<Flow>,
     lease: Option<Lease>,
@@ -26,17 +28,17 @@ pub struct Through {
 }
 
 impl Through {
-    /// Passes `body` on; `flow` is recorded with `verdict` and `lease` handed back when it ends.
+    /// Passes `head` and then `body` on; `flow` is recorded with `verdict` and `lease` handed back when it ends.
     pub fn new(
         services: Arc<Services>,
-        body: Incoming,
+        (head, body): (Bytes, Incoming),
         flow: Flow,
         lease: Lease,
         verdict: Verdict,
         reason: Option<String>,
     ) -> Self {
         let silence = Silence::new(services.config.limits.idle);
-        Through { services, body, flow: Some(flow), lease: Some(lease), verdict, reason, silence }
+        Through { services, head, body, flow: Some(flow), lease: Some(lease), verdict, reason, silence }
     }
 
     /// Whether nothing follows. A body that was empty from the start is never polled, so it ends here.
@@ -46,11 +48,22 @@ impl Through {
 
     /// The length, where upstream announced one.
     pub fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        match self.body.size_hint().exact() {
+            Some(rest) => SizeHint::with_exact(rest + self.head.len() as u64),
+            None => SizeHint::default(),
+        }
     }
 
     /// The next piece.
     pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        if !self.head.is_empty() {
+            let head = std::mem::take(&mut self.head);
+            if let Some(flow) = self.flow.as_mut() {
+                flow.first_byte();
+                flow.bytes(0, head.len() as u64);
+            }
+            return Poll::Ready(Some(Ok(Frame::data(head))));
+        }
         let next = match Pin::new(&mut self.body).poll_frame(context) {
             Poll::Ready(next) => next,
             Poll::Pending => {

@@ -1,4 +1,4 @@
-//! Requests to switch protocols (WebSocket): relayed in warn mode, told to use plain HTTP in strict.
+//! Requests to switch protocols: WebSockets are inspected; others are relayed in warn mode, told to use plain HTTP in strict.
 
 use std::sync::Arc;
 
@@ -8,11 +8,12 @@ use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 
 use super::{
-    body::ReplyBody, exchange::Outcome, fault::Fault, flow::Flow, refusal::Stop, reply, site::Site, splice,
+    body::ReplyBody, exchange::Outcome, fault::Fault, flow::Flow, refusal::Stop, reply, site::Site, socket,
+    splice,
 };
 use crate::{
     audit::Verdict,
-    config::Mode,
+    config::{Mode, WebSocket},
     upstream::{SendBody, Sent},
 };
 
@@ -24,12 +25,17 @@ pub fn is_wanted<B>(request: &Request<B>) -> bool {
     request.headers().contains_key(header::UPGRADE)
 }
 
-/// Relays the upgraded connection in warn mode. Strict mode answers 426, at which clients that open a WebSocket first
-/// fall back to POST at once.
+/// Carries a WebSocket message by message, unless the configuration says otherwise.
+///
+/// Other upgraded connections are relayed in warn mode. Strict mode answers 426, at which clients that open a WebSocket
+/// first fall back to POST at once.
 pub async fn carry(site: &Arc<Site>, mut flow: Flow, mut request: Request<Incoming>) -> Outcome {
+    if site.services.config.websocket == WebSocket::Inspect && socket::is_wanted(&request) {
+        return socket::carry(site, flow, request).await;
+    }
     if site.services.config.mode == Mode::Strict {
         let message =
-            "upgraded connections (WebSocket) are not inspected; use plain HTTP requests".to_owned();
+            "connections that switch to this protocol are not inspected; use plain HTTP requests".to_owned();
         return Err((flow, Stop::Unfit { status: StatusCode::UPGRADE_REQUIRED, message }));
     }
     let downstream = hyper::upgrade::on(&mut request);

@@ -24,6 +24,8 @@ pub struct ReplyOptions {
     pub event_stream: bool,
     /// Its events are the items of one JSON array; otherwise they are server-sent events.
     pub array: bool,
+    /// Its events are messages of a WebSocket, given to [`ReplyStream::message`] one by one.
+    pub messages: bool,
     /// Take out the chunk that carries nothing but usage: the gateway asked for it, the client did not.
     pub strip_usage: bool,
     /// Whether the client expects usage in the stream, also in one that is cut.
@@ -43,6 +45,7 @@ impl Default for ReplyOptions {
         ReplyOptions {
             event_stream: true,
             array: false,
+            messages: false,
             strip_usage: false,
             with_usage: true,
             cut: CutStyle::Text,
@@ -120,6 +123,16 @@ impl ReplyStream {
                 }
             }
             Body::Raw(raw) | Body::Rest(_, raw) => raw.push(chunk, out),
+        }
+    }
+
+    /// Takes one message of a WebSocket as one event, and appends what may go to the client: each piece then holds exactly
+    /// one message, in order, or after [`ReplyStream::relax`] a part of one. As [`ReplyStream::push`] otherwise; needs
+    /// [`ReplyOptions::messages`].
+    pub fn message(&mut self, payload: Bytes, out: &mut Vec<Released>) {
+        match &mut self.body {
+            Body::Events(events) => events.message(payload, out),
+            Body::Raw(raw) | Body::Rest(_, raw) => raw.push(payload, out),
         }
     }
 
@@ -208,6 +221,11 @@ impl ReplyStream {
     /// Whether the stream's last event has been released.
     pub fn is_complete(&self) -> bool {
         self.events().is_some_and(Events::is_complete)
+    }
+
+    /// Whether the answer has begun, as its dialect sees it.
+    pub fn is_started(&self) -> bool {
+        self.events().is_some_and(Events::is_started)
     }
 
     /// Whether the provider reported an error in the stream.

@@ -43,6 +43,8 @@ pub struct Judged {
     pub findings: Vec<Located>,
     /// Name of the model.
     pub model: Option<String>,
+    /// The sort of a message that says so, as those of WebSockets do.
+    pub kind: Option<String>,
     /// Whether a stream is asked for.
     pub stream: bool,
     /// The most output tokens asked for.
@@ -80,6 +82,7 @@ pub fn judge(engine: &Engine, dialect: &dyn Dialect, body: &[u8], options: Judge
         action: document.action,
         body: document.edited(body),
         model: text_of(body, facts.model),
+        kind: text_of(body, facts.event_type),
         stream: facts.stream,
         max_tokens: facts.max_tokens,
         wants_usage,

@@ -1,106 +1,23 @@
-//! The catalog: known hosts, and for each path what sort of traffic it is.
+//! The catalog: known hosts by name, and engines by address.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
+use crate::provider::build;
+use crate::provider::host::{Host, Place};
 use crate::provider::name::{HostName, HostPattern};
 use crate::provider::raw;
-use crate::wire::Dialect;
-use crate::wire::dialects;
 
 /// The catalog that is compiled in.
 const BUILTIN: &str = include_str!("../../data/providers.yaml");
 
+/// What that file is called.
+const BUILTIN_NAME: &str = "built in";
+
 /// The host whose entry stands for every upstream that imitates a known API; a name that never resolves (RFC 6761).
 const COMPATIBLE: &str = "compatible.invalid";
-
-/// What sort of traffic a path carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Class {
-    /// Text for or from a model: inspected, and charged if [`Route::charged`].
-    Inference,
-    /// Models, settings, keys: passed and recorded.
-    Control,
-    /// Events that programs report about themselves: the profile decides.
-    Telemetry,
-}
-
-/// What a request on an LLM host is.
-#[derive(Clone, Debug)]
-pub struct Route {
-    /// Its sort.
-    pub class: Class,
-    /// How its bodies read.
-    pub dialect: &'static dyn Dialect,
-    /// What it asks for, in one word for records: `chat`, `messages`, `embeddings`, … or `unknown`.
-    pub operation: Arc<str>,
-    /// Whether the provider bills it.
-    pub charged: bool,
-}
-
-/// A known host.
-#[derive(Debug)]
-pub struct Host {
-    provider: String,
-    name: String,
-    pattern: HostPattern,
-    ask_usage: bool,
-    routes: Arc<[Row]>,
-}
-
-#[derive(Debug)]
-struct Row {
-    method: Option<String>,
-    path: PathPattern,
-    route: Route,
-}
-
-impl Host {
-    /// Id of the provider, as prices know it.
-    pub fn provider(&self) -> &str {
-        &self.provider
-    }
-
-    /// Name of the provider, for people.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The host or hosts this stands for.
-    pub fn pattern(&self) -> &HostPattern {
-        &self.pattern
-    }
-
-    /// Whether the provider reports usage in streams only when asked to (`stream_options`).
-    pub fn asks_usage(&self) -> bool {
-        self.ask_usage
-    }
-
-    /// What `method` on `path` is; a query behind `?` is left out of account. Unknown paths are read as `opaque`
-    /// inference, so that nothing passes unread; those asked for with GET, HEAD, OPTIONS or DELETE are control.
-    pub fn route(&self, method: &str, path: &str) -> Route {
-        let path = path.split(['?', '#']).next().unwrap_or_default();
-        let fits = |row: &&Row| {
-            row.method.as_deref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(method))
-                && row.path.fits(path)
-        };
-        if let Some(row) = self.routes.iter().find(fits) {
-            return row.route.clone();
-        }
-        let control =
-            ["GET", "HEAD", "OPTIONS", "DELETE"].iter().any(|known| known.eq_ignore_ascii_case(method));
-        Route {
-            class: if control { Class::Control } else { Class::Inference },
-            dialect: &dialects::opaque::Opaque,
-            operation: "unknown".into(),
-            charged: !control,
-        }
-    }
-}
 
 /// Every known host.
 #[derive(Clone, Debug, Default)]
@@ -108,6 +25,14 @@ pub struct Catalog {
     exact: HashMap<HostName, Arc<Host>>,
     /// By the name below which they apply.
     wildcard: HashMap<HostName, Arc<Host>>,
+    /// Endpoints that are switched on.
+    endpoints: BTreeMap<SocketAddr, Arc<Host>>,
+    /// Local engines that are compiled in, by id: they are on only where they are asked for.
+    engines: BTreeMap<String, Vec<Arc<Host>>>,
+    /// Routes that providers have in common, by name.
+    apis: BTreeMap<String, Vec<raw::Row>>,
+    /// Lists of regions, by name.
+    regions: BTreeMap<String, Vec<String>>,
 }
 
 /// Why a catalog file cannot be used.
@@ -137,13 +62,23 @@ pub enum CatalogError {
         /// One sentence each.
         problems: Vec<String>,
     },
+    /// No local engine has this id.
+    #[error(
+        "no local engine is called {id}: there are {known}; others go into a provider file, with `endpoints`"
+    )]
+    Engine {
+        /// What was asked for.
+        id: String,
+        /// Those there are.
+        known: String,
+    },
 }
 
 impl Catalog {
     /// The catalog that is compiled in.
     pub fn builtin() -> Catalog {
         let mut catalog = Catalog::default();
-        catalog.extend("providers.yaml", BUILTIN).expect("the compiled-in catalog is loaded by a test");
+        catalog.extend(BUILTIN_NAME, BUILTIN).expect("the compiled-in catalog is loaded by a test");
         catalog
     }
 
@@ -158,9 +93,16 @@ impl Catalog {
     pub fn extend(&mut self, file: &str, text: &str) -> Result<(), CatalogError> {
         let parsed: raw::File = serde_saphyr::from_str(text)
             .map_err(|error| CatalogError::Parse { file: file.to_owned(), message: error.to_string() })?;
-        let mut problems = Vec::new();
+        self.apis.extend(parsed.apis);
+        self.regions.extend(parsed.regions);
+        let (mut problems, name) = (Vec::new(), Arc::from(file));
         for provider in parsed.providers {
-            self.add(provider, &mut problems);
+            let id = provider.id.clone();
+            let from = problems.len();
+            self.add(&name, provider, &mut problems);
+            problems[from..]
+                .iter_mut()
+                .for_each(|problem| problem.insert_str(0, &format!("provider {id}: ")));
         }
         if problems.is_empty() {
             Ok(())
@@ -193,99 +135,96 @@ impl Catalog {
         known.expect("the compiled-in catalog has the entry for compatible servers, as a test shows")
     }
 
+    /// The engine that serves plain HTTP at this address.
+    pub fn endpoint(&self, address: SocketAddr) -> Option<Arc<Host>> {
+        let address = SocketAddr::new(address.ip().to_canonical(), address.port());
+        self.endpoints.get(&address).cloned()
+    }
+
+    /// The addresses of all engines that are on, sorted.
+    pub fn endpoints(&self) -> Vec<SocketAddr> {
+        self.endpoints.keys().copied().collect()
+    }
+
+    /// Switches on the compiled-in engine `id`: at its usual addresses, or at `address` instead.
+    ///
+    /// # Errors
+    /// When there is no such engine; the message lists those there are.
+    pub fn switch_on(&mut self, id: &str, address: Option<SocketAddr>) -> Result<(), CatalogError> {
+        let Some(hosts) = self.engines.get(id) else {
+            let known: Vec<&str> = self.engines.keys().map(String::as_str).collect();
+            return Err(CatalogError::Engine { id: id.to_owned(), known: known.join(", ") });
+        };
+        let moved = |host: &Arc<Host>, address| Host {
+            provider: Arc::clone(&host.provider),
+            place: Place::Endpoint(address),
+            region: None,
+        };
+        let hosts: Vec<Arc<Host>> = match (address, hosts.first()) {
+            (Some(address), Some(first)) => vec![Arc::new(moved(first, address))],
+            _ => hosts.clone(),
+        };
+        for host in hosts {
+            if let Place::Endpoint(address) = host.place {
+                self.endpoints.insert(address, host);
+            }
+        }
+        Ok(())
+    }
+
+    /// All hosts, and all engines whether they are on or not, in the order of their places.
+    pub fn hosts(&self) -> Vec<Arc<Host>> {
+        let named = self.exact.values().chain(self.wildcard.values()).cloned();
+        let off = self.engines.values().flatten().filter(|host| match host.place {
+            Place::Endpoint(address) => !self.endpoints.contains_key(&address),
+            Place::Name(_) => false,
+        });
+        let mut all: Vec<Arc<Host>> =
+            named.chain(self.endpoints.values().cloned()).chain(off.cloned()).collect();
+        all.sort_by_cached_key(|host| (host.provider().to_owned(), host.place().to_string()));
+        all
+    }
+
     /// The patterns of all hosts, sorted.
     pub fn patterns(&self) -> Vec<HostPattern> {
         let hosts = self.exact.values().chain(self.wildcard.values());
-        let mut patterns: Vec<HostPattern> = hosts.map(|host| host.pattern.clone()).collect();
+        let mut patterns: Vec<HostPattern> = hosts.filter_map(|host| host.pattern().cloned()).collect();
         patterns.sort();
         patterns
     }
 
-    fn add(&mut self, provider: raw::Provider, problems: &mut Vec<String>) {
-        let id = &provider.id;
-        self.exact.retain(|_, host| host.provider != *id);
-        self.wildcard.retain(|_, host| host.provider != *id);
-        let routes: Arc<[Row]> =
-            provider.routes.into_iter().filter_map(|row| Row::new(id, row, problems)).collect();
-        if provider.hosts.is_empty() {
-            problems.push(format!("provider {id} has no hosts; name at least one"));
-        }
-        for text in &provider.hosts {
-            let Some(pattern) = HostPattern::parse(text) else {
-                problems.push(format!(
-                    "provider {id}: {text:?} is not a host name; write a name like api.example.com or *.example.com"
-                ));
-                continue;
+    fn add(&mut self, file: &Arc<str>, provider: raw::Provider, problems: &mut Vec<String>) {
+        self.forget(&provider.id);
+        let builtin = &**file == BUILTIN_NAME;
+        for host in build::hosts(file, provider, &self.apis, &self.regions, problems) {
+            let host = Arc::new(host);
+            let before = match &host.place {
+                Place::Endpoint(_) if builtin => {
+                    self.engines.entry(host.provider().to_owned()).or_default().push(host);
+                    None
+                }
+                Place::Endpoint(address) => self.endpoints.insert(*address, Arc::clone(&host)),
+                Place::Name(pattern) => {
+                    let table = if pattern.is_wildcard() { &mut self.wildcard } else { &mut self.exact };
+                    table.insert(pattern.name().clone(), Arc::clone(&host))
+                }
             };
-            let table = if pattern.is_wildcard() { &mut self.wildcard } else { &mut self.exact };
-            let host = Arc::new(Host {
-                provider: id.clone(),
-                name: provider.name.clone(),
-                pattern: pattern.clone(),
-                ask_usage: provider.ask_usage,
-                routes: routes.clone(),
-            });
-            if let Some(other) = table.insert(pattern.name().clone(), host) {
+            if let Some(other) = before {
                 problems.push(format!(
-                    "provider {id}: host {text} already belongs to {}; give that provider's id to replace it",
-                    other.provider
+                    "{} already belongs to {}; give that provider's id to replace it",
+                    other.place,
+                    other.provider()
                 ));
             }
         }
     }
-}
 
-impl Row {
-    fn new(id: &str, row: raw::Row, problems: &mut Vec<String>) -> Option<Row> {
-        let dialect = dialects::by_name(&row.dialect);
-        if dialect.is_none() {
-            let known: Vec<&str> = dialects::ALL.iter().map(|dialect| dialect.name()).collect();
-            problems.push(format!(
-                "provider {id}, path {}: no dialect is called {:?}; there are {}",
-                row.path,
-                row.dialect,
-                known.join(", ")
-            ));
-        }
-        let path = PathPattern::parse(&row.path);
-        if path.is_none() {
-            problems.push(format!("provider {id}: path {:?} does not start with /", row.path));
-        }
-        let route = Route {
-            class: row.class,
-            dialect: dialect?,
-            operation: row.operation.into(),
-            charged: row.charged && row.class == Class::Inference,
-        };
-        Some(Row { method: row.method, path: path?, route })
-    }
-}
-
-/// A path of the catalog: `*` is any one segment, a last `**` any number of them, also none.
-#[derive(Debug)]
-struct PathPattern {
-    segments: Vec<String>,
-    open: bool,
-}
-
-impl PathPattern {
-    fn parse(text: &str) -> Option<PathPattern> {
-        let mut segments: Vec<String> = text.strip_prefix('/')?.split('/').map(str::to_owned).collect();
-        let open = segments.pop_if(|last| last == "**").is_some();
-        Some(PathPattern { segments, open })
-    }
-
-    /// Whether `path` fits; a slash at its end does not matter.
-    fn fits(&self, path: &str) -> bool {
-        let Some(path) = path.strip_prefix('/') else { return false };
-        let mut given = path.strip_suffix('/').unwrap_or(path).split('/');
-        for wanted in &self.segments {
-            match given.next() {
-                Some(segment) if wanted == "*" || wanted == segment => {}
-                _ => return false,
-            }
-        }
-        self.open || given.next().is_none()
+    /// Removes everything of a provider.
+    fn forget(&mut self, id: &str) {
+        self.exact.retain(|_, host| host.provider() != id);
+        self.wildcard.retain(|_, host| host.provider() != id);
+        self.endpoints.retain(|_, host| host.provider() != id);
+        self.engines.remove(id);
     }
 }
 

@@ -19,6 +19,7 @@ mod server;
 mod tap;
 #[cfg(test)]
 mod tests;
+mod websocket;
 pub mod world;
 
 pub use log::{Outcome, Received, Sent};

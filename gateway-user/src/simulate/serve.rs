@@ -15,6 +15,7 @@ use super::ask::Ask;
 use super::dialect::{Dialect, Said};
 use super::log::Outcome;
 use super::server::Shared;
+use super::websocket;
 
 /// Largest request body that is read: 64 MiB.
 const MOST_BODY: usize = 64 << 20;
@@ -59,13 +60,18 @@ pub(super) async fn answer(
     shared: Arc<Shared>,
     connection: u64,
 ) -> Result<Response<Reply>, io::Error> {
+    if websocket::is_wanted(&request) {
+        return Ok(websocket::accept(request, shared, connection));
+    }
     let (parts, body) = request.into_parts();
     let body = Limited::new(body, MOST_BODY).collect().await.map_err(io::Error::other)?.to_bytes();
     let number = shared.log.add(connection, &parts, &body);
     let exchange = Exchange { shared, number, dialect: Dialect::of(&parts) };
     let path = parts.uri.path();
     if parts.method == Method::GET && path.ends_with("/models") {
-        return Ok(exchange.whole(200, exchange.dialect.models()));
+        // Codex asks its own backend, which answers in a shape of its own.
+        let own = path.starts_with("/backend-api/").then(|| r#"{"models":[]}"#.to_owned());
+        return Ok(exchange.whole(200, own.unwrap_or_else(|| exchange.dialect.models())));
     }
     if parts.method == Method::POST && TELEMETRY.iter().any(|known| path.starts_with(known)) {
         return Ok(exchange.whole(200, "{}".to_owned()));

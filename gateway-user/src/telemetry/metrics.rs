@@ -116,45 +116,51 @@ impl Page {
 impl Collector for Page {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         for (name, value, meaning) in self.counters.rows() {
-            // The encoder ends the sentence itself.
-            let help = meaning.trim_end_matches('.');
             if GAUGES.contains(&name) {
                 let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
-                gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
+                gauge.encode(encoder.encode_descriptor(name, meaning, None, gauge.metric_type())?)?;
             } else {
                 let counter = ConstCounter::new(value);
-                counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)?;
+                counter.encode(encoder.encode_descriptor(name, meaning, None, counter.metric_type())?)?;
             }
         }
         self.encode_egress(&mut encoder)?;
-        let rows = self.untrusted.iter().map(|of| ([("app", &*of.app), ("host", &*of.host)], of.count));
-        let help = "Handshakes in which a client refused our certificate, by app and host";
+        let rows = self.untrusted.iter().map(|of| (labels([("app", &of.app), ("host", &of.host)]), of.count));
+        let help = "Handshakes in which a client refused our certificate, by app and host.";
         family(&mut encoder, "untrusted_handshakes", help, None, rows)
     }
 }
 
 impl Page {
     fn encode_egress(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let connections =
-            self.egress.iter().map(|of| ([("app", &*of.app), ("decision", of.decision)], of.connections));
-        let help = "Connections that programs opened, by app and by what became of them";
+        let connections = self
+            .egress
+            .iter()
+            .map(|of| (labels([("app", &of.app), ("decision", of.decision)]), of.connections));
+        let help = "Connections that programs opened, by app and by what became of them.";
         family(encoder, "egress_connections", help, None, connections)?;
         let bytes = self.egress.iter().flat_map(|of| {
-            let labels = |direction| [("app", &*of.app), ("decision", of.decision), ("direction", direction)];
-            [(labels("up"), of.up), (labels("down"), of.down)]
+            let to =
+                |direction| labels([("app", &of.app), ("decision", of.decision), ("direction", direction)]);
+            [(to("up"), of.up), (to("down"), of.down)]
         });
-        let help = "Bytes of those connections, by app, by what became of them, and by direction";
+        let help = "Bytes of those connections, by app, by what became of them, and by direction.";
         family(encoder, "egress", help, Some(&Unit::Bytes), bytes)
     }
 }
 
+/// Labels with their values as the text format wants them: the library writes values as they are.
+fn labels<const N: usize>(labels: [(&'static str, &str); N]) -> [(&'static str, String); N] {
+    labels.map(|(name, value)| (name, value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")))
+}
+
 /// Writes a counter with a row for each set of labels; nothing where there is no row.
-fn family<'a, const N: usize>(
+fn family<const N: usize>(
     encoder: &mut DescriptorEncoder<'_>,
     name: &str,
     help: &str,
     unit: Option<&Unit>,
-    rows: impl Iterator<Item = ([(&'a str, &'a str); N], u64)>,
+    rows: impl Iterator<Item = ([(&'static str, String); N], u64)>,
 ) -> Result<(), fmt::Error> {
     let mut rows = rows.peekable();
     if rows.peek().is_none() {

@@ -40,11 +40,12 @@ pub struct SystemStore {
     pub chosen: Option<PathBuf>,
 }
 
-/// The layouts known: Debian, Ubuntu and Alpine; Fedora and RHEL; SUSE; Arch. Each: anchors, tool, chosen.
-const LAYOUTS: [(&str, &[&str], Option<&str>); 4] = [
+/// The layouts known: Debian, Ubuntu and Alpine; Fedora and RHEL; SUSE, newer and older; Arch. Each: anchors, tool, chosen.
+const LAYOUTS: [(&str, &[&str], Option<&str>); 5] = [
     ("usr/local/share/ca-certificates", &["update-ca-certificates"], Some("etc/ca-certificates.conf")),
     ("etc/pki/ca-trust/source/anchors", &["update-ca-trust", "extract"], None),
     ("etc/pki/trust/anchors", &["update-ca-certificates"], None),
+    ("usr/share/pki/trust/anchors", &["update-ca-certificates"], None),
     ("etc/ca-certificates/trust-source/anchors", &["update-ca-trust"], None),
 ];
 
@@ -107,7 +108,8 @@ impl SystemStore {
         files::write_whole(&list, &[&text[..], format!("\n!{name}.crt\n").as_bytes()].concat(), 0o644)?;
         let done = self.run(&["--certsconf".as_ref(), list.as_os_str()]);
         files::remove(&list)?;
-        done
+        // Alpine's tool of the same name has no such option, and needs none: it forgets by itself.
+        done.or_else(|_| self.run(&[]))
     }
 
     /// Whether exactly this anchor is in the store.

@@ -125,6 +125,16 @@ impl Trust {
         self.publish_over(|name| std::env::var_os(name))
     }
 
+    /// The same where there are no such files yet, or those of another root; files with our root are left alone, which
+    /// another caller's environment may have added to.
+    ///
+    /// # Errors
+    /// As [`Trust::publish`].
+    pub fn publish_missing(&self) -> Result<(), TrustError> {
+        let current = system::file(&self.bundle()).contains(&self.authority.root().der);
+        if current && self.public(JAVA_FILE).exists() { Ok(()) } else { self.publish() }
+    }
+
     fn publish_over(&self, caller: impl Fn(&str) -> Option<OsString>) -> Result<(), TrustError> {
         files::make_folder(&self.state.join(TRUST_FOLDER), 0o755)?;
         // The app may run as another user than the gateway; what is secret has folders and files of its own.

@@ -5,6 +5,7 @@ use std::ops::Range;
 use bytes::{Bytes, BytesMut};
 
 use crate::wire::items;
+use crate::wire::json::Span;
 use crate::wire::sse::{self, Data};
 
 /// Largest event that is taken apart, in bytes: pictures come as one event.
@@ -22,6 +23,8 @@ enum End {
     Event(sse::End),
     /// The items of one JSON array.
     Item(items::End),
+    /// Each chunk is an event.
+    Message,
 }
 
 impl End {
@@ -29,6 +32,7 @@ impl End {
         match self {
             End::Event(end) => end.find(bytes),
             End::Item(end) => end.find(bytes),
+            End::Message => (!bytes.is_empty()).then_some(bytes.len()),
         }
     }
 
@@ -37,6 +41,7 @@ impl End {
         match self {
             End::Event(end) => *end = sse::End::default(),
             End::Item(end) => *end = items::End::default(),
+            End::Message => {}
         }
     }
 }
@@ -65,6 +70,11 @@ impl Framer {
         Framer::new(End::Item(items::End::default()))
     }
 
+    /// A framer of messages, each of which comes as one chunk and is nothing but data.
+    pub fn messages() -> Framer {
+        Framer::new(End::Message)
+    }
+
     fn new(end: End) -> Framer {
         Framer { buffer: Bytes::new(), at: 0, carry: BytesMut::new(), end }
     }
@@ -74,6 +84,7 @@ impl Framer {
         match self.end {
             End::Event(_) => sse::data(event),
             End::Item(_) => items::data(event),
+            End::Message => Data::Line(Span::new(0, event.len())),
         }
     }
 

@@ -21,7 +21,7 @@ use gateway::simulate::world;
 
 use phases::Measured;
 use processes::Running;
-use rows::{Place, Row};
+use rows::{Door, Place, Row};
 
 #[derive(Parser)]
 #[command(
@@ -109,7 +109,11 @@ fn measure(place: &Place, row: &Row, options: &Options) -> anyhow::Result<Vec<Me
     phases::prove(place, row).with_context(|| format!("it does not pass requests on\n{}", proxy.said()))?;
     let mut measured = Vec::new();
     for _ in 0..rounds {
-        measured.push(phases::round(place, row, &proxy, seconds)?);
+        let mut round = phases::round(place, row, &proxy, seconds)?;
+        if row.door == Door::Transparent {
+            round.push(phases::connects(place, options.quick)?);
+        }
+        measured.push(round);
         eprintln!("-- {} measured", row.name);
     }
     Ok(measured)

@@ -102,6 +102,17 @@ pub fn round(place: &Place, row: &Row, proxy: &Running, seconds: f64) -> anyhow:
     Ok(pairs)
 }
 
+/// Blocks of a thousand connections on each side, and in a short run.
+const CONNECT_BLOCKS: usize = 100;
+const FEW_BLOCKS: usize = 10;
+
+/// Compares `connect()` to an address that is not steered inside the attached cgroup with outside.
+pub fn connects(place: &Place, quick: bool) -> anyhow::Result<Pair> {
+    let blocks = if quick { FEW_BLOCKS } else { CONNECT_BLOCKS };
+    let report: Value = serde_json::from_str(&processes::output(&mut place.connects(blocks)?)?)?;
+    Ok(Pair { phase: "connect", direct: report["outside"].clone(), proxied: report["inside"].clone() })
+}
+
 fn load_once(place: &Place, row: Option<&Row>, load: &[&str], more: &[&str]) -> anyhow::Result<Value> {
     let mut command = place.load(row)?;
     Ok(serde_json::from_str(&processes::output(command.args(load).args(more))?)?)

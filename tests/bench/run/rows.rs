@@ -8,6 +8,7 @@ use anyhow::Context;
 use gateway::inspect::RuleSet;
 
 use crate::processes::{self, Running};
+use crate::relayed;
 
 /// The processor of load and provider; the proxy shares it in path phases.
 pub const LOAD_CPU: usize = 0;
@@ -67,6 +68,8 @@ pub struct Place {
     https: SocketAddr,
     http: SocketAddr,
     cgroup: String,
+    /// A cgroup at the same depth that nothing is attached to.
+    beside: String,
 }
 
 impl Place {
@@ -86,6 +89,7 @@ impl Place {
             https,
             http: SocketAddr::from((https.ip(), 18080)),
             cgroup: format!("gateway-bench-{}", std::process::id()),
+            beside: format!("gateway-bench-{}-beside", std::process::id()),
         })
     }
 
@@ -202,15 +206,30 @@ impl Place {
         Ok(command)
     }
 
-    /// Removes the cgroup of the transparent door, where that was measured. Its programs go with the world.
-    pub fn clean(&self) -> anyhow::Result<()> {
-        match cgroup_mount() {
-            Ok(mount) if mount.join(&self.cgroup).exists() => {
-                let cgroup = mount.join(&self.cgroup);
-                std::fs::remove_dir(&cgroup).with_context(|| format!("removing {}", cgroup.display()))
-            }
-            _ => Ok(()),
+    /// What compares `connect()` inside the attached cgroup with a cgroup beside it.
+    pub fn connects(&self, blocks: usize) -> anyhow::Result<Command> {
+        let mount = cgroup_mount()?;
+        let beside = mount.join(&self.beside);
+        if !beside.exists() {
+            std::fs::create_dir(&beside).with_context(|| format!("creating {}", beside.display()))?;
         }
+        let mut command = Command::new("taskset");
+        command.args(["-c", &LOAD_CPU.to_string()]).arg(self.binaries.join("bench-connect"));
+        command.arg("--inside").arg(mount.join(&self.cgroup)).arg("--outside").arg(beside);
+        // A host that is not steered, and not loopback, which some rules of the kernel programs leave out.
+        command.args(["--to", &format!("{}:18600", relayed::HOST.1), "--blocks", &blocks.to_string()]);
+        Ok(command)
+    }
+
+    /// Removes the cgroups of the transparent door, where that was measured. Its programs go with the world.
+    pub fn clean(&self) -> anyhow::Result<()> {
+        let Ok(mount) = cgroup_mount() else { return Ok(()) };
+        for cgroup in [&self.cgroup, &self.beside].map(|name| mount.join(name)) {
+            if cgroup.exists() {
+                std::fs::remove_dir(&cgroup).with_context(|| format!("removing {}", cgroup.display()))?;
+            }
+        }
+        Ok(())
     }
 
     fn upstream(&self) -> String {

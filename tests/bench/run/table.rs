@@ -14,6 +14,9 @@ pub struct Column {
     figure: fn(&Pair) -> Option<f64>,
 }
 
+/// The column that `connect()` inside the cgroup is compared with, in the same row.
+pub const OUTSIDE: &str = "connect() outside µs";
+
 /// All columns. Added figures are proxied less direct.
 pub const COLUMNS: &[Column] = &[
     Column { head: "added p50 µs", phase: "path", figure: |pair| added(pair, "latency_us", "p50") },
@@ -39,6 +42,8 @@ pub const COLUMNS: &[Column] = &[
         phase: "full-stream",
         figure: |pair| pair.proxied["cpu_us_per_delta"].as_f64(),
     },
+    Column { head: "connect() µs", phase: "connect", figure: |pair| pair.proxied["connect_us"].as_f64() },
+    Column { head: OUTSIDE, phase: "connect", figure: |pair| pair.direct["connect_us"].as_f64() },
     Column { head: "RSS MiB", phase: "full", figure: |pair| pair.proxied["rss_mib"].as_f64() },
 ];
 

@@ -2,10 +2,11 @@
 
 use io_uring::{IoUring, opcode, types};
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrStorage, bind, connect, sendto, socket,
+    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrStorage, bind, connect, send, sendto,
+    setsockopt, socket, sockopt,
 };
 use nix::sys::wait::waitpid;
-use nix::unistd::{ForkResult, fork};
+use nix::unistd::{ForkResult, fork, setuid};
 use std::io;
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -57,6 +58,40 @@ pub fn retry(to: SocketAddr) -> io::Result<TcpStream> {
 pub fn bound(from: SocketAddr, to: SocketAddr) -> io::Result<TcpStream> {
     let socket = stream(to, SockFlag::empty(), None)?;
     bind(socket.as_raw_fd(), &SockaddrStorage::from(from))?;
+    connect(socket.as_raw_fd(), &SockaddrStorage::from(to))?;
+    Ok(socket.into())
+}
+
+/// From the address asked for itself, which is this machine's own in the tests.
+pub fn from_source(to: SocketAddr) -> io::Result<TcpStream> {
+    bound(SocketAddr::new(to.ip().to_canonical(), 0), SocketAddr::new(to.ip().to_canonical(), to.port()))
+}
+
+/// Bound to a network device (`SO_BINDTODEVICE`), as a user without rights where `user` is given.
+pub fn on_device(to: SocketAddr, user: Option<u32>) -> io::Result<TcpStream> {
+    let socket = stream(to, SockFlag::empty(), None)?;
+    setsockopt(&socket, sockopt::BindToDevice, &"outer".into())?;
+    if let Some(user) = user {
+        setuid(user.into())?;
+    }
+    connect(socket.as_raw_fd(), &SockaddrStorage::from(to))?;
+    Ok(socket.into())
+}
+
+/// `TCP_FASTOPEN_CONNECT`: the SYN leaves with the first data, after `connect` has returned.
+pub fn fast_open_connect(to: SocketAddr) -> io::Result<TcpStream> {
+    let socket = stream(to, SockFlag::empty(), None)?;
+    setsockopt(&socket, sockopt::TcpFastOpenConnect, &true)?;
+    connect(socket.as_raw_fd(), &SockaddrStorage::from(to))?;
+    send(socket.as_raw_fd(), b"hello", MsgFlags::empty())?;
+    Ok(socket.into())
+}
+
+/// With a socket made before this process joined the cgroup whose folder `JOIN` names.
+pub fn brought_along(to: SocketAddr) -> io::Result<TcpStream> {
+    let socket = stream(to, SockFlag::empty(), None)?;
+    let cgroup = std::env::var_os("JOIN").ok_or(io::ErrorKind::NotFound)?;
+    std::fs::write(std::path::Path::new(&cgroup).join("cgroup.procs"), "0")?;
     connect(socket.as_raw_fd(), &SockaddrStorage::from(to))?;
     Ok(socket.into())
 }

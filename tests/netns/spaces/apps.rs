@@ -57,7 +57,7 @@ fn one_of_two_apps_is_let_go_and_the_gateway_ends_with_the_last() {
                 assert_eq!(status(&net.ask(cgroup, Some(&space), "hello").await), "200", "{fail}");
             }
             net.state.run(&["detach", "--cgroup", first.path()]).await;
-            assert_eq!(Steer::attached(), [second.0.clone()], "{fail}");
+            assert_eq!(Steer::attached(), std::slice::from_ref(&second.0), "{fail}");
             let direct = net.provider.connections();
             assert_eq!(
                 net.run(&first, Some(&space), "curl -s https://api.openai.com/").await.status.code(),
@@ -109,7 +109,7 @@ fn a_second_app_that_cannot_be_attached_leaves_the_first_as_it_was() {
         let failed = command.args(both).output().await.expect("it runs");
         let said = String::from_utf8_lossy(&failed.stderr);
         assert!(!failed.status.success() && said.contains("served by another gateway"), "{said}");
-        assert_eq!(Steer::attached(), [taken.0.clone()]);
+        assert_eq!(Steer::attached(), std::slice::from_ref(&taken.0));
         holder.stop().await;
     });
 }

@@ -16,7 +16,7 @@ fn a_container_is_protected_and_goes_out_from_its_own_address() {
 
         let key = sample_key();
         let said = net.ask(&cgroup, Some(&space), &format!("my key is {key}")).await;
-        assert_eq!(status(&said), "200", "{said}");
+        assert_eq!(status(&said), "200", "{said} {}", gateway.said());
         assert_eq!(net.provider.received().len(), 1);
         assert!(!net.provider.saw(key.as_bytes()), "the key left the container");
         assert_eq!(net.provider.sources(), [space.address], "inspected, from the container's address");

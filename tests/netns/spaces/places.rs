@@ -1,5 +1,9 @@
 //! The ways to name a cgroup, with layouts as systemd and container runtimes make them under the real mount.
 
+use std::time::Duration;
+
+use gateway::capture::{Steer, cgroup};
+
 use super::net::{Cgroup, status, within};
 
 #[test]
@@ -29,7 +33,7 @@ fn by_process_unit_and_container() {
             records.iter().filter_map(|record| record["principal"]["app"].as_str()).collect();
         assert_eq!(apps, [service.name(), scope.name(), process.name()]);
         net.state.run(&["detach", "--container", &id, "--pid", &pid]).await;
-        assert_eq!(gateway::capture::Steer::attached(), [service.0.clone()]);
+        assert_eq!(gateway::capture::Steer::attached(), std::slice::from_ref(&service.0));
         app.kill().await.expect("killed");
         gateway.stop().await;
     });
@@ -52,5 +56,42 @@ fn what_cannot_be_attached_to_is_said() {
             assert!(said.contains(expected), "{arguments:?}: {said}");
             assert_eq!(failed.status.code(), Some(code), "{arguments:?}: {said}");
         }
+    });
+}
+
+#[test]
+fn a_unit_that_is_started_anew_is_attached_to_again() {
+    within(|net| async move {
+        let unit = format!("gateway-test-{}-anew", std::process::id());
+        let service = Cgroup::new("anew.service");
+        let named = Cgroup::new("named");
+        let gateway = net.attach(&["--systemd", &unit, "--cgroup", named.path(), "--budget", "3"]).await;
+        assert_eq!(status(&net.ask(&service, None, "hello").await), "200");
+        for again in [&service, &named] {
+            cgroup::remove(&again.0).expect("it is empty");
+        }
+        let told = async |words: &str| {
+            let told = async {
+                while !gateway.said().contains(words) {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            };
+            let waited = tokio::time::timeout(gateway_tests::PATIENCE, told).await;
+            waited.unwrap_or_else(|_| panic!("not told: {words}: {}", gateway.said()));
+        };
+        told("NOT protected").await;
+        told("it is attached to again once there is a new one").await;
+        let shown = net.state.run(&["status"]).await;
+        assert_eq!(shown.matches("GONE").count(), 2, "{shown}");
+
+        let service = Cgroup::new("anew.service");
+        told("attached again").await;
+        assert_eq!(Steer::attached(), [service.0.clone()]);
+        assert_eq!(status(&net.ask(&service, None, "hello").await), "200");
+        let records = net.state.records_until(|records| records.len() == 2).await;
+        assert!(records.iter().all(|record| record["principal"]["app"] == service.name()), "{records:#?}");
+        net.state.run(&["detach", "--systemd", &unit]).await;
+        assert!(Steer::attached().is_empty());
+        gateway.stop().await;
     });
 }

@@ -1,10 +1,14 @@
 # Shakes hands with a server on loopback under another name, once per TLS client library that is installed.
 # Prints one line for each: `gateway-doctor {"client", "runtime", "ok", "error"}`. Python 3.6 and newer.
+import sys
+
+# The working directory is not where the program's own modules are.
+sys.path[:] = [folder for folder in sys.path if folder]
+
 import importlib.util
 import json
 import platform
 import socket
-import sys
 
 host, port = sys.argv[1], int(sys.argv[2])
 url = "https://%s:%d/" % (host, port)

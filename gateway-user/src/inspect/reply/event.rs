@@ -135,7 +135,9 @@ impl Event {
             part.span = Span { start: head.start, end: part.span.end - head.len() as u32 };
         }
         debug_assert!(gone >= head.len());
-        self.data = sse::data(&raw);
+        if let Data::Line(span) = &mut self.data {
+            span.end -= gone as u32;
+        }
         self.raw = raw;
         self.edits.clear();
         self.logprobs.clear();

@@ -79,7 +79,11 @@ impl Events {
             engine,
             dialect,
             options,
-            framer: if options.array { Framer::items() } else { Framer::events() },
+            framer: match options {
+                ReplyOptions { messages: true, .. } => Framer::messages(),
+                ReplyOptions { array: true, .. } => Framer::items(),
+                _ => Framer::events(),
+            },
             reading: Reading::new(),
             tracks: Vec::new(),
             queue: VecDeque::new(),
@@ -112,6 +116,19 @@ impl Events {
             }
         }
         self.flush(out);
+        self.bound();
+    }
+
+    /// Takes one event that has come whole, without the framing of SSE.
+    pub fn message(&mut self, payload: Bytes, out: &mut Vec<Released>) {
+        self.settle(out);
+        if self.stop.is_none() {
+            self.whole(payload, None, out);
+            self.bound();
+        }
+    }
+
+    fn bound(&mut self) {
         if self.held > self.options.held_bytes || self.queue.len() > self.options.held_events {
             self.stop = self.stop.or(Some(Stop::Held));
         }
@@ -138,6 +155,11 @@ impl Events {
     /// Whether the last event has been released.
     pub fn is_complete(&self) -> bool {
         self.sent.terminal || self.released.iter().any(|gone| gone.marks.terminal)
+    }
+
+    /// Whether the answer has begun.
+    pub fn is_started(&self) -> bool {
+        self.sent.started || self.released.iter().any(|gone| gone.marks.start)
     }
 
     /// The pieces from `first` on of those released last will not be sent.

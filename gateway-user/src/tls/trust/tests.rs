@@ -131,6 +131,7 @@ fn each_layout_is_found() {
         ("usr/local/share/ca-certificates", "update-ca-certificates"),
         ("etc/pki/ca-trust/source/anchors", "update-ca-trust"),
         ("etc/pki/trust/anchors", "update-ca-certificates"),
+        ("usr/share/pki/trust/anchors", "update-ca-certificates"),
         ("etc/ca-certificates/trust-source/anchors", "update-ca-trust"),
     ] {
         let folder = Folder::new();
@@ -142,6 +143,41 @@ fn each_layout_is_found() {
             (folder.join(anchors).as_path(), tool)
         );
     }
+}
+
+#[test]
+fn a_tool_without_debian_s_option_is_run_without_it() {
+    let folder = Folder::new();
+    let anchors = folder.join("anchors");
+    std::fs::create_dir(&anchors).unwrap();
+    std::fs::write(folder.join("conf"), "").unwrap();
+    let script = format!("[ $# = 0 ] && echo ran >> {}/runs", folder.display());
+    let refresh = ["sh", "-c", &script, "alpine"].map(str::to_owned).to_vec();
+    let store = SystemStore { anchors, refresh, chosen: Some(folder.join("conf")) };
+    let state = folder.join("state");
+    assert!(trust(&state).install(&store).unwrap());
+    assert!(uninstall(&state, &store).unwrap());
+    assert_eq!(runs(&folder), 2);
+    assert_eq!(std::fs::read_dir(&store.anchors).unwrap().count(), 0);
+}
+
+#[test]
+fn options_for_java_add_to_the_caller_s_and_never_replace_its_store() {
+    let folder = Folder::new();
+    let trust = trust(&folder.join("my state"));
+    let options = |given: Option<&str>| {
+        let caller =
+            |name: &str| (name == "JAVA_TOOL_OPTIONS").then_some(given).flatten().map(OsString::from);
+        let found = trust.environment_over(caller).into_iter().find(|(name, _)| *name == "JAVA_TOOL_OPTIONS");
+        found.map(|(_, value)| value.into_string().unwrap())
+    };
+    let store = trust.public(JAVA_FILE);
+    let ours =
+        format!("-Djavax.net.ssl.trustStore=\"{}\" -Djavax.net.ssl.trustStoreType=PKCS12", store.display());
+    assert_eq!(options(None).as_deref(), Some(ours.as_str()), "a path with a blank is quoted");
+    assert_eq!(options(Some("-Xmx1g")), Some(format!("-Xmx1g {ours}")));
+    assert_eq!(options(Some(&ours)), Some(ours.clone()), "inside another `gateway run`");
+    assert_eq!(options(Some("-Djavax.net.ssl.trustStore=/theirs.jks")), None);
 }
 
 /// Runs Debian's real tool on folders of the test's own.

@@ -17,8 +17,14 @@ use crate::wire::reading::{Facts, Reading, Tokenised};
 use crate::wire::shape::Shape;
 
 /// Every dialect, by name; the catalog of providers refers to them.
-pub const ALL: &[&dyn Dialect] =
-    &[&openai_chat::OpenAiChat, &openai_responses::OpenAiResponses, &anthropic::Anthropic, &opaque::Opaque];
+pub const ALL: &[&dyn Dialect] = &[
+    &openai_chat::OpenAiChat,
+    &openai_responses::OpenAiResponses,
+    &anthropic::Anthropic,
+    &gemini::Gemini,
+    &gemini::GeminiWrapped,
+    &opaque::Opaque,
+];
 
 /// The dialect with this name.
 pub fn by_name(name: &str) -> Option<&'static dyn Dialect> {
@@ -60,6 +66,17 @@ pub trait Dialect: Send + Sync + Debug {
     /// The bytes that end a running stream early, so that every client shows why and none repeats the request. They
     /// follow whole events. Empty where the dialect has no such ending: then only breaking the connection is left.
     fn ending(&self, sent: &Sent, ending: &Ending<'_>) -> Vec<u8>;
+
+    /// Whether a message of this kind, sent by a client over a WebSocket, asks for an answer: an exchange of its own.
+    fn is_ask(&self, _kind: &str) -> bool {
+        false
+    }
+
+    /// A refusal as a message to a WebSocket's client. `None` where the dialect has none: then only closing the
+    /// connection is left.
+    fn message_refusal(&self, _refusal: &Refusal<'_>) -> Option<Vec<u8>> {
+        None
+    }
 
     /// Whether an early ending has to repeat what was said. If so, [`Dialect::remember`] is given every event that goes
     /// to the client.

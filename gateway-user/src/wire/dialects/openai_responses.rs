@@ -38,10 +38,15 @@ impl Dialect for OpenAiResponses {
         let Some(stem) = kind.strip_suffix(b".delta") else {
             let thinks =
                 kind.starts_with(b"response.reasoning") || is_item(event, &reading.facts, b"reasoning");
-            for piece in reading.pieces.iter_mut().filter(|piece| piece.reach == Reach::Running) {
-                piece.reach = Reach::Again;
-                if thinks {
-                    piece.channel.kind = Kind::Thinking;
+            // Nothing runs on in these, so that nothing of them has to wait for more, known field or not.
+            for piece in &mut reading.pieces {
+                match piece.reach {
+                    Reach::Running if thinks => {
+                        (piece.reach, piece.channel.kind) = (Reach::Again, Kind::Thinking)
+                    }
+                    Reach::Running => piece.reach = Reach::Again,
+                    Reach::Unknown => piece.reach = Reach::Whole,
+                    Reach::Whole | Reach::Again => {}
                 }
             }
             return;
@@ -92,6 +97,16 @@ impl Dialect for OpenAiResponses {
 
     fn refusal(&self, refusal: &Refusal<'_>) -> Vec<u8> {
         openai_chat::error(refusal.reason, refusal.message).into_bytes()
+    }
+
+    fn is_ask(&self, kind: &str) -> bool {
+        kind == "response.create"
+    }
+
+    /// The one message that Codex shows and does not repeat its request after.
+    fn message_refusal(&self, refusal: &Refusal<'_>) -> Option<Vec<u8>> {
+        let error = openai_chat::error(refusal.reason, refusal.message);
+        Some(format!("{{\"type\":\"error\",\"status\":400,{}", &error[1..]).into_bytes())
     }
 
     fn remembers(&self) -> bool {

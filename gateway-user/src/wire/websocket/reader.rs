@@ -108,6 +108,7 @@ impl Reader {
                 return Ok(Some(Incoming::Message(message)));
             }
         }
+        self.buffer.clear();
         Ok(None)
     }
 
@@ -117,11 +118,6 @@ impl Reader {
         rest.extend_from_slice(&self.buffer);
         self.buffer.clear();
         rest.freeze()
-    }
-
-    /// Whether a message has begun and not ended.
-    pub fn is_amid_message(&self) -> bool {
-        self.open.is_some() || !self.closed && !self.buffer.is_empty()
     }
 
     fn check(&self, head: &Head) -> Result<(), WebSocketError> {

@@ -1,0 +1,96 @@
+//! Path patterns of the catalog.
+
+/// A path of the catalog. `*` is any one segment, a last `**` any number of them, also none. `{model}`, alone in its
+/// segment or before a text like `:generateContent`, is any text, and names the model.
+#[derive(Debug)]
+pub(super) struct PathPattern {
+    segments: Vec<Segment>,
+    open: bool,
+}
+
+#[derive(Debug)]
+enum Segment {
+    Exact(String),
+    Any,
+    /// The model, and what follows it.
+    Model(String),
+}
+
+const MODEL: &str = "{model}";
+
+impl PathPattern {
+    /// Reads a pattern. `None` if it does not start with a slash.
+    pub(super) fn parse(text: &str) -> Option<PathPattern> {
+        let mut segments: Vec<&str> = text.strip_prefix('/')?.split('/').collect();
+        let open = segments.pop_if(|last| *last == "**").is_some();
+        Some(PathPattern { segments: segments.into_iter().map(Segment::parse).collect(), open })
+    }
+
+    /// Whether `path` fits; a slash at its end does not matter.
+    pub(super) fn fits(&self, path: &str) -> bool {
+        let Some(mut given) = segments(path) else { return false };
+        for wanted in &self.segments {
+            match given.next() {
+                Some(segment) if wanted.fits(segment) => {}
+                _ => return false,
+            }
+        }
+        self.open || given.next().is_none()
+    }
+
+    /// The model that a path which fits names, as it stands there.
+    pub(super) fn model<'a>(&self, path: &'a str) -> Option<&'a str> {
+        let of = |(wanted, given): (&Segment, &'a str)| match wanted {
+            Segment::Model(rest) => given.strip_suffix(rest.as_str()),
+            _ => None,
+        };
+        self.segments.iter().zip(segments(path)?).find_map(of)
+    }
+}
+
+impl Segment {
+    fn parse(text: &str) -> Segment {
+        match text.strip_prefix(MODEL) {
+            _ if text == "*" => Segment::Any,
+            Some(rest) => Segment::Model(rest.to_owned()),
+            None => Segment::Exact(text.to_owned()),
+        }
+    }
+
+    fn fits(&self, given: &str) -> bool {
+        match self {
+            Segment::Exact(text) => text == given,
+            Segment::Any => true,
+            Segment::Model(rest) => given.strip_suffix(rest.as_str()).is_some_and(|model| !model.is_empty()),
+        }
+    }
+}
+
+fn segments(path: &str) -> Option<std::str::Split<'_, char>> {
+    let path = path.strip_prefix('/')?;
+    Some(path.strip_suffix('/').unwrap_or(path).split('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_fit_and_name_models() {
+        let check = |pattern: &str, path: &str, fits: bool, model: Option<&str>| {
+            let pattern = PathPattern::parse(pattern).expect("a pattern");
+            assert_eq!((pattern.fits(path), pattern.model(path)), (fits, model), "{path}");
+        };
+        check("/v1/models/**", "/v1/models", true, None);
+        check("/v1/models/**", "/v1/models/a/b", true, None);
+        check("/v1/models/**", "/v1/model", false, None);
+        check("/v1/*/chat", "/v1/x/chat/", true, None);
+        check("/v1/*/chat", "/v1/x/y/chat", false, None);
+        check("/v1/models/{model}:generateContent", "/v1/models/g-2:generateContent", true, Some("g-2"));
+        check("/v1/models/{model}:generateContent", "/v1/models/:generateContent", false, Some(""));
+        check("/v1/models/{model}:generateContent", "/v1/models/g:countTokens", false, None);
+        check("/model/{model}/converse", "/model/anthropic.claude/converse", true, Some("anthropic.claude"));
+        check("/**", "/", true, None);
+        assert!(PathPattern::parse("v1").is_none());
+    }
+}
