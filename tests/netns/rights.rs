@@ -6,6 +6,7 @@ use std::process::Stdio;
 
 use gateway_tests::PATIENCE;
 use gateway_tests::gateway::{Gateway, State, binary};
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
 use super::spaces::net::{Cgroup, Net, status, within};
@@ -134,18 +135,19 @@ fn the_documented_rights_are_enough_without_root() {
             let attach = ["attach", "--cgroup", cgroup.path(), "--via", via];
             let mut gateway =
                 unprivileged(&net, capabilities, &attach).spawn().expect("setpriv is installed");
-            let attached = || gateway::capture::Steering::attached().contains(&cgroup.0);
-            let is_attached = holds(attached);
-            if !is_attached {
-                gateway.kill().await.expect("killed");
-                let said = gateway.wait_with_output().await.expect("it ended");
-                panic!("{via}: {}", String::from_utf8_lossy(&said.stderr));
+            let mut stderr = BufReader::new(gateway.stderr.take().expect("piped")).lines();
+            let mut said = String::new();
+            while let Some(line) = stderr.next_line().await.expect("readable") {
+                said += &format!("{line}\n");
+                if line.starts_with("ready:") {
+                    break;
+                }
             }
+            assert!(said.contains("ready:"), "{via}: {said}");
             assert_eq!(status(&net.ask(&cgroup, None, "hello").await), "200", "{via}");
-            let pid = gateway.id().expect("it runs").cast_signed();
             net.state.run(&["detach", "--cgroup", cgroup.path()]).await;
             let ended = tokio::time::timeout(PATIENCE, gateway.wait()).await.expect("it ends in time");
-            assert!(ended.expect("it ran").success(), "{via} {pid}");
+            assert!(ended.expect("it ran").success(), "{via}");
             assert!(!gateway::capture::Steering::attached().contains(&cgroup.0));
         }
     });

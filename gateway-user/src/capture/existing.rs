@@ -65,7 +65,7 @@ pub fn look(search: Search) -> io::Result<Vec<Earlier>> {
         let owners = Owners::of(&search.cgroup);
         let mut found = look_here(&search, &owners)?;
         let own = netns::own_file_id();
-        for (file, pid) in netns::namespaces_of(&owners.processes) {
+        for (file, pid) in netns::namespaces_of(&owners.processes).spaces {
             // A namespace that ends meanwhile has no connections left.
             if Some(file) != own && enter(pid).is_ok() {
                 found.extend(look_here(&search, &owners)?);
