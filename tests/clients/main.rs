@@ -86,6 +86,8 @@ macro_rules! program {
 
 program!(claude_code, CLAUDE_CODE);
 program!(codex, CODEX);
+program!(codex_post, CODEX_POST);
+program!(codex_chatgpt, CODEX_CHATGPT);
 program!(gemini_cli, GEMINI_CLI);
 program!(python_genai, GENAI);
 program!(aider, AIDER);

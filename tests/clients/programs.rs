@@ -16,6 +16,12 @@ pub struct Program {
     pub path: &'static str,
     /// The model that it asks for by itself, as it names it.
     pub model: &'static str,
+    /// How it encodes its requests; empty for not at all.
+    pub encoding: &'static str,
+    /// Lines of the gateway's configuration, where its own do not fit.
+    pub settings: &'static str,
+    /// A file that is in its home before it starts: its path, and its text.
+    pub home: Option<(&'static str, &'static str)>,
 }
 
 /// Stands for the prompt.
@@ -45,6 +51,9 @@ pub const CLAUDE_CODE: Program = Program {
     host: ANTHROPIC,
     path: "/v1/messages",
     model: "claude-opus-4-8",
+    encoding: "",
+    settings: "",
+    home: None,
 };
 pub const CODEX: Program = Program {
     words: &[
@@ -58,6 +67,20 @@ pub const CODEX: Program = Program {
     host: OPENAI,
     path: "/v1/responses",
     model: "gpt-6.1-sol",
+    encoding: "",
+    settings: "",
+    home: None,
+};
+/// As [`CODEX`], told to use plain requests.
+pub const CODEX_POST: Program = Program { settings: "websocket: refuse\n", ..CODEX };
+/// As [`CODEX_POST`], logged in to ChatGPT, whose backend it sends compressed requests.
+pub const CODEX_CHATGPT: Program = Program {
+    environment: &[],
+    host: "chatgpt.com",
+    path: "/codex/responses",
+    encoding: "zstd",
+    home: Some((".codex/auth.json", CHATGPT_LOGIN)),
+    ..CODEX_POST
 };
 pub const GEMINI_CLI: Program = Program {
     words: &[
@@ -72,6 +95,9 @@ pub const GEMINI_CLI: Program = Program {
     host: GOOGLE,
     path: ":streamGenerateContent",
     model: FLASH,
+    encoding: "",
+    settings: "",
+    home: None,
 };
 pub const GENAI: Program = Program {
     words: &["{installed}/python/venv/bin/python", "{turn}/genai_turn.py", PROMPT],
@@ -79,6 +105,9 @@ pub const GENAI: Program = Program {
     host: GOOGLE,
     path: ":streamGenerateContent",
     model: FLASH,
+    encoding: "",
+    settings: "",
+    home: None,
 };
 pub const AIDER: Program = Program {
     words: &[
@@ -95,6 +124,9 @@ pub const AIDER: Program = Program {
     host: OPENAI,
     path: CHAT,
     model: MINI,
+    encoding: "",
+    settings: "",
+    home: None,
 };
 pub const LITELLM: Program = short(&["{installed}/python/venv/bin/python", "{turn}/litellm_turn.py", PROMPT]);
 pub const LANGCHAIN: Program =
@@ -110,8 +142,38 @@ pub const GO: Program = short(&["{installed}/go/turn", PROMPT]);
 
 /// A program that asks OpenAI's chat with a key and nothing else.
 const fn short(words: &'static [&'static str]) -> Program {
-    Program { words, environment: &[OPENAI_KEY], host: OPENAI, path: CHAT, model: MINI }
+    Program {
+        words,
+        environment: &[OPENAI_KEY],
+        host: OPENAI,
+        path: CHAT,
+        model: MINI,
+        encoding: "",
+        settings: "",
+        home: None,
+    }
 }
+
+/// Two of its tokens are the same.
+macro_rules! token {
+    () => {
+        concat!(
+            "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0",
+            ".",
+            "eyJlbWFpbCI6ImFkYUBleGFtcGxlLmNvbSIsImV4cCI6NDEwMjQ0NDgwMCwiaHR0cHM6Ly9hcGkub3BlbmFpLmNvbS9hdXRoIjp7ImNoYXRncHRfcGxhbl90eXBlIjoicHJvIiwiY2hhdGdwdF91c2VyX2lkIjoidXNlci1zaW0iLCJjaGF0Z3B0X2FjY291bnRfaWQiOiJhY2NvdW50LXNpbSJ9fQ",
+            ".c2ltdWxhdGVk"
+        )
+    };
+}
+/// A login that Codex takes for one that is valid until 2100: of `ada@example.com`, signed by nobody.
+const CHATGPT_LOGIN: &str = concat!(
+    r#"{"auth_mode":"chatgpt","tokens":{"account_id":"account-sim","refresh_token":"simulated","#,
+    r#""id_token":""#,
+    token!(),
+    r#"","access_token":""#,
+    token!(),
+    r#""},"last_refresh":"2026-11-22T00:00:00Z"}"#
+);
 
 impl Program {
     /// The command line for this prompt.

@@ -15,6 +15,8 @@ const PROSE: &str = "The gateway reads along";
 
 /// Refuses what is only redacted otherwise.
 const REFUSING: &str = "rules:\n  actions:\n    secret: {request: block}\n";
+/// The methods of requests that ask a model, as the provider and the records call them.
+const ASKING: [&str; 2] = ["POST", "WEBSOCKET"];
 /// Pays for 500 tokens of output at the price that [`cut`] sets, whatever the model and the length of the prompt.
 const BUDGET: &str = "0.005";
 
@@ -22,7 +24,7 @@ const BUDGET: &str = "0.005";
 pub fn redaction(program: &'static Program) {
     world::inside(move |_| async move {
         let scene = Scene::new().await;
-        let turn = Turn::run(scene, program, &with_key("say=key deltas=40"), &["--budget", "10"]).await;
+        let turn = Turn::run(scene, program, &with_key("say=key deltas=40"), "10", "").await;
         assert!(turn.status.success(), "{turn}");
         assert!(turn.out.contains("_REDACTED] and please"), "the answer is not shown: {turn}");
         assert!(!turn.out.contains(&sample_key()), "the key reached the program: {turn}");
@@ -38,14 +40,16 @@ pub fn redaction(program: &'static Program) {
 pub fn refusal(program: &'static Program) {
     world::inside(move |_| async move {
         let scene = Scene::new().await;
-        let config = scene.state.file("gateway.yaml", REFUSING).display().to_string();
-        let turn = Turn::run(scene, program, &with_key(""), &["--config", &config, "--budget", "10"]).await;
+        let turn = Turn::run(scene, program, &with_key(""), "10", REFUSING).await;
         assert!(turn.all().contains("gateway:"), "the reason is not shown: {turn}");
         assert!(turn.asked().is_empty(), "{turn}");
         let records = turn.inferences();
         assert_eq!(records.len(), 1, "refused once, not asked again: {records:#?}");
         assert_eq!(records[0]["verdict"].as_str(), Some("blocked"), "{records:#?}");
-        assert_eq!(records[0]["status"].as_u64(), Some(400), "{records:#?}");
+        // Messages of a WebSocket have no status of their own.
+        if records[0]["method"] == "POST" {
+            assert_eq!(records[0]["status"].as_u64(), Some(400), "{records:#?}");
+        }
     });
 }
 
@@ -55,12 +59,14 @@ pub fn cut(program: &'static Program) {
         let scene = Scene::new().await;
         let price = format!("{{ id: \"{}\", input: \"0\", output: \"10\" }}", program.model);
         scene.state.file("prices.yaml", &format!("as_of: 2026-11-22\nmodels: [{price}]\n"));
-        let config = scene.state.file("gateway.yaml", "prices: [prices.yaml]\n").display().to_string();
         let prompt = "hello\n#sim deltas=50000 pace_us=100";
-        let turn = Turn::run(scene, program, prompt, &["--config", &config, "--budget", BUDGET]).await;
+        let turn = Turn::run(scene, program, prompt, BUDGET, "prices: [prices.yaml]\n").await;
         assert!(turn.out.contains(PROSE), "the answer is not shown: {turn}");
         assert!(turn.out.to_lowercase().contains("budget"), "the reason is not shown: {turn}");
-        assert_eq!(turn.asked().len(), 1, "{turn}");
+        let asked = turn.asked();
+        assert_eq!(asked.len(), 1, "{turn}");
+        // Nothing is edited here, so it arrives as the program sent it.
+        assert_eq!(asked[0].header("content-encoding"), program.encoding);
         let cancelled = |all: &[Received]| all.iter().any(|one| one.outcome == Outcome::Cancelled);
         turn.scene.provider.until(PATIENCE, cancelled).await.expect("upstream is cancelled");
         let records = turn.inferences();
@@ -92,10 +98,17 @@ struct Turn {
 
 impl Turn {
     /// Runs it in an empty folder with a home of its own.
-    async fn run(scene: Scene, program: &'static Program, prompt: &str, arguments: &[&str]) -> Turn {
+    async fn run(scene: Scene, program: &'static Program, prompt: &str, budget: &str, config: &str) -> Turn {
         let work = scene.state.path().join("work");
         std::fs::create_dir(&work).expect("a fresh folder");
-        let mut command = scene.command(arguments, &program.command(prompt));
+        if let Some((path, text)) = program.home {
+            let path = scene.state.path().join(path);
+            let folder = path.parent().expect("a file has a folder");
+            std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&path, text)).expect("written");
+        }
+        let config = scene.state.file("gateway.yaml", &format!("{}{config}", program.settings));
+        let config = config.display().to_string();
+        let mut command = scene.command(&["--config", &config, "--budget", budget], &program.command(prompt));
         command.envs(program.environment.iter().copied()).current_dir(work);
         let done = tokio::time::timeout(PATIENCE * 2, command.output()).await;
         let done = done.expect("the program ends by itself").expect("the gateway can be run");
@@ -112,22 +125,25 @@ impl Turn {
         format!("{}{}", self.out, self.said)
     }
 
-    /// The inference requests that the provider got; agents ask their host for other things as well.
+    /// The inference requests that the provider got; agents ask their host for other things as well, and Codex warms
+    /// a WebSocket up with a request that generates nothing.
     fn asked(&self) -> Vec<Received> {
         let mut received = self.scene.provider.received();
         received.retain(|one| {
             let path = one.path.split('?').next().unwrap_or("");
-            ["POST", "WEBSOCKET"].contains(&one.method.as_str()) && path.ends_with(self.program.path)
+            let asks = ASKING.contains(&one.method.as_str()) && path.ends_with(self.program.path);
+            asks && !one.text().contains(r#""generate":false"#)
         });
         received
     }
 
-    /// The records of its inference requests.
+    /// The records of its inference requests, without the one that warms a WebSocket up.
     fn inferences(&self) -> Vec<&Value> {
         let ours = |record: &&Value| {
             let path = record["path"].as_str().unwrap_or("");
-            (record["method"] == "POST" || record["method"] == "WEBSOCKET")
-                && path.ends_with(self.program.path)
+            let method = record["method"].as_str().unwrap_or("");
+            let warming = method == "WEBSOCKET" && record["verdict"] == "allowed";
+            ASKING.contains(&method) && path.ends_with(self.program.path) && !warming
         };
         self.records.iter().filter(ours).collect()
     }

@@ -11,6 +11,7 @@ use super::{App, Doors, Transparent, Wanted, catalog, known_hosts};
 use crate::{
     capture::{Steer, SteerOptions, Steering, listen, rights},
     config::{Config, Place},
+    provider::Catalog,
 };
 
 /// An app to attach to.
@@ -32,14 +33,13 @@ pub struct Attachment {
 /// As [`App::open`], or no port can be bound.
 pub fn attach(config: &Config, apps: Vec<Attachment>) -> anyhow::Result<(App, Doors, Vec<SocketAddrV4>)> {
     let catalog = catalog(config)?;
-    let known_hosts = known_hosts(&catalog);
     let (mut wanted, mut bound, mut addresses) = (Vec::new(), Vec::new(), Vec::new());
     for Attachment { config, name, cgroup, place } in apps {
         let path = cgroup.clone();
         let pinned = rights::privileged(move || Steer::pinned_listeners(&path));
         let earlier = pinned.into_iter().map(|(cookie, v4, _)| (cookie, v4.port())).collect();
         let listening = listen(&cgroup, earlier)?;
-        let options = listening.options(&config, cgroup, known_hosts.clone())?;
+        let options = listening.options(&config, cgroup, &catalog)?;
         addresses.push(options.listen_v4);
         bound.push(listening);
         wanted.push(Wanted { config, name, place, steer: Some(options) });
@@ -69,12 +69,7 @@ impl Listening {
     ///
     /// # Errors
     /// The kernel does not say where they are bound.
-    pub fn options(
-        &self,
-        config: &Config,
-        cgroup: PathBuf,
-        known_hosts: Vec<String>,
-    ) -> io::Result<SteerOptions> {
+    pub fn options(&self, config: &Config, cgroup: PathBuf, catalog: &Catalog) -> io::Result<SteerOptions> {
         let (listen_v4, listen_v6) = self.bound.addresses()?;
         Ok(SteerOptions {
             cgroup,
@@ -85,7 +80,7 @@ impl Listening {
             scope: config.steer,
             quic: config.quic,
             fail: config.fail,
-            known_hosts,
+            known_hosts: known_hosts(catalog),
         })
     }
 

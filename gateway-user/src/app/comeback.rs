@@ -9,7 +9,6 @@ use std::{
 use super::{
     Served, Shared, Wanted,
     attach::{Listening, listen},
-    known_hosts,
     serving::Serving,
 };
 use crate::{
@@ -95,7 +94,7 @@ fn attach(shared: &Shared, served: &Served, place: &Place) -> anyhow::Result<Opt
     let Ok(found) = target::find(place) else { return Ok(None) };
     let before = &served.services;
     let listening = listen(&found.path, HashMap::new())?;
-    let options = listening.options(&before.config, found.path, known_hosts(&before.catalog))?;
+    let options = listening.options(&before.config, found.path, &before.catalog)?;
     let steer = Arc::new(Steering::attach(&options, before.config.via)?);
     let wanted = Wanted {
         config: before.config.clone(),

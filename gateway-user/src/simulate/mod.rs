@@ -6,6 +6,7 @@
 
 mod anthropic;
 mod ask;
+mod chatgpt;
 mod dialect;
 mod gemini;
 mod log;

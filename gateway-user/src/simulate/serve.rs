@@ -1,21 +1,24 @@
 //! Answers one request of the simulated provider: by path to a dialect, then whole, streamed or as an error.
 
+use std::borrow::Cow;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, header, request::Parts};
 use http_body_util::{BodyExt, Either, Full, Limited};
 use hyper::body::{Body, Frame, Incoming};
 use tokio::sync::mpsc;
 
 use super::ask::Ask;
+use super::chatgpt;
 use super::dialect::{Dialect, Said};
 use super::log::Outcome;
 use super::server::Shared;
 use super::websocket;
+use crate::wire::encoding::{Bounds, Decoder, EncodingError};
 
 /// Largest request body that is read: 64 MiB.
 const MOST_BODY: usize = 64 << 20;
@@ -68,6 +71,9 @@ pub(super) async fn answer(
     let number = shared.log.add(connection, &parts, &body);
     let exchange = Exchange { shared, number, dialect: Dialect::of(&parts) };
     let path = parts.uri.path();
+    if let Some(text) = chatgpt::control(&parts) {
+        return Ok(exchange.whole(200, text));
+    }
     if parts.method == Method::GET && path.ends_with("/models") {
         // Codex asks its own backend, which answers in a shape of its own.
         let own = path.starts_with("/backend-api/").then(|| r#"{"models":[]}"#.to_owned());
@@ -81,7 +87,7 @@ pub(super) async fn answer(
         return Ok(exchange.error(404, &format!("the simulated provider has no {} {path}", parts.method)));
     }
     let script = parts.headers.get("x-simulate").and_then(|value| value.to_str().ok());
-    let ask = match Ask::read(path, &body, script) {
+    let ask = match decoded(&parts, &body).and_then(|body| Ask::read(path, &body, script)) {
         Ok(ask) => ask,
         Err(what) => return Ok(exchange.error(400, &what)),
     };
@@ -98,6 +104,20 @@ pub(super) async fn answer(
         return Ok(exchange.error(status, "the script asked for this error"));
     }
     Ok(if ask.stream { exchange.stream(ask) } else { exchange.answer(&ask) })
+}
+
+/// The body without its content encodings; Codex sends zstd to the ChatGPT backend.
+fn decoded<'a>(parts: &Parts, body: &'a [u8]) -> Result<Cow<'a, [u8]>, String> {
+    let encoding = parts.headers.get(header::CONTENT_ENCODING).and_then(|value| value.to_str().ok());
+    let decode = || {
+        let Some(mut decoder) = Decoder::new(encoding.unwrap_or(""), Bounds::default())? else {
+            return Ok(Cow::Borrowed(body));
+        };
+        let mut plain = decoder.push(body)?;
+        plain.extend(decoder.finish()?);
+        Ok(Cow::Owned(plain))
+    };
+    decode().map_err(|error: EncodingError| error.to_string())
 }
 
 /// One request being answered.

@@ -86,7 +86,7 @@ fn a_unit_that_is_started_anew_is_attached_to_again() {
 
         let service = Cgroup::new("anew.service");
         told("attached again").await;
-        assert_eq!(Steer::attached(), [service.0.clone()]);
+        assert_eq!(Steer::attached(), std::slice::from_ref(&service.0));
         assert_eq!(status(&net.ask(&service, None, "hello").await), "200");
         let records = net.state.records_until(|records| records.len() == 2).await;
         assert!(records.iter().all(|record| record["principal"]["app"] == service.name()), "{records:#?}");
