@@ -80,5 +80,5 @@ fn row_gateway_killed_restarted_and_replaced() {
         drop(client.stdin.take());
         client.wait().expect("ends");
     }
-    assert!(rounds > 7, "only {rounds} rounds");
+    assert!(rounds >= 7, "only {rounds} rounds");
 }
