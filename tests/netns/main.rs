@@ -2,11 +2,14 @@
 
 mod coverage;
 mod direct;
+mod existing;
 mod known;
 mod lifetime;
 mod namespaces;
+mod redirect;
 mod refused;
 mod restarted;
+mod rights;
 mod setup;
 mod spaces;
 mod steered;

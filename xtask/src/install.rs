@@ -37,6 +37,7 @@ pub const KERNEL: &[Package] = &[
     Package { name: "bpftool", shown_by: Program("bpftool") },
     Package { name: "dnsmasq-base", shown_by: Program("dnsmasq") },
     Package { name: "iproute2", shown_by: Program("ip") },
+    Package { name: "nftables", shown_by: Program("nft") },
     Package { name: "python3", shown_by: Program("python3") },
 ];
 

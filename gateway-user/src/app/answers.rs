@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     admin::{Ask, Reply},
     audit::{self, Filter, Group, Lookup},
+    capture::rights,
     flow::Services,
     ledger::Ledger,
     store::Store,
@@ -43,6 +44,7 @@ fn status(ledger: &Ledger, running: Option<&Services>) -> Value {
         "running": running.is_some(),
         "app": running.map(|services| &*services.app),
         "mode": running.map(|services| services.config.mode),
+        "rights": running.map(|_| rights::held()),
         "counters": running.map(|services| services.counters.snapshot()),
         "kernel": kernel,
         "budgets": ledger.status(),

@@ -53,11 +53,11 @@ pub enum Stopped {
 /// apps that had not been let go before.
 ///
 /// # Errors
-/// When the control socket cannot be made. What fails later concerns one connection and is logged.
+/// When the control socket cannot be made, or `ready` fails. What fails later concerns one connection and is logged.
 pub async fn run(
     app: &App,
     doors: Doors,
-    ready: impl FnOnce(),
+    ready: impl FnOnce() -> anyhow::Result<()>,
     until: impl Future<Output = ()>,
 ) -> anyhow::Result<(Stopped, Vec<Served>)> {
     let (orders, mut ordered) = mpsc::channel(ORDERS);
@@ -72,7 +72,7 @@ pub async fn run(
     tokio::spawn(sweep(Arc::clone(&app.services)));
     let mut term = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    ready();
+    ready()?;
     let stopped = tokio::select! {
         _ = term.recv() => Stopped::Signal,
         _ = interrupt.recv() => Stopped::Signal,

@@ -47,14 +47,12 @@ pub struct Threads {
 }
 
 impl Threads {
-    /// Starts them, in the namespace of the caller and with the rights the gateway kept.
+    /// Starts them, in the namespace of the caller and with the rights of the caller.
     ///
     /// # Errors
     /// No thread can be started.
     pub fn start() -> std::io::Result<Threads> {
-        rights::privileged(|| {
-            Ok(Threads { enter: Entrance::start("netns-enter")?, look: Entrance::start("netns-look")? })
-        })
+        Ok(Threads { enter: Entrance::start("netns-enter")?, look: Entrance::start("netns-look")? })
     }
 }
 
@@ -106,8 +104,13 @@ impl Spaces {
 
     /// Goes on until it is aborted.
     pub async fn keep(mut self) {
-        let mut strangers = self.steer().and_then(|steer| {
-            let opened = steer.strangers();
+        let (services, runtime) = (Arc::clone(&self.services), tokio::runtime::Handle::current());
+        // Without root, opening the table takes a right that flows have not.
+        let opened = rights::privileged(move || {
+            let _inside = runtime.enter();
+            Some(services.steer.as_deref()?.kernel()?.strangers())
+        });
+        let mut strangers = opened.and_then(|opened| {
             opened
                 .inspect_err(|error| tracing::warn!(%error, "new namespaces are found by looking only"))
                 .ok()

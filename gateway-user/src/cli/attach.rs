@@ -46,8 +46,11 @@ pub fn attach(common: &Common, steer: &SteerArgs, places: &PlaceArgs, create: bo
     let (stopped, left) = runtime.block_on(async {
         let (app, doors, addresses) = app::attach(&config, apps)?;
         app.look_back(&addresses);
-        app.settle(Needs::default())?;
-        let ready = || ready(attached(&app.served, &addresses));
+        let ready = || {
+            app.settle(Needs::default())?;
+            ready(attached(&app.served, &addresses));
+            Ok(())
+        };
         let (stopped, left) = app::run(&app, doors, ready, std::future::pending()).await?;
         app.close()?;
         Ok::<_, Failure>((stopped, left))
@@ -159,9 +162,9 @@ fn protected(
         app.look_back(&addresses);
         let ends_others = account.is_some();
         let mut child = launch::start(&app, path, command, account)?;
-        app.settle(Needs { removes_cgroup: true, ends_others, ..Needs::default() })?;
+        let needs = Needs { removes_cgroup: true, ends_others, ..Needs::default() };
         let mut status = None;
-        app::run(&app, doors, || (), async { status = Some(child.wait().await) }).await?;
+        app::run(&app, doors, || Ok(app.settle(needs)?), async { status = Some(child.wait().await) }).await?;
         let status = match status {
             Some(status) => status?,
             // A signal came first. The command got it as well where a terminal sent it; otherwise it is told.

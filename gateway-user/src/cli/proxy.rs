@@ -40,7 +40,10 @@ pub fn proxy(common: &Common, listen: Option<String>, upstream: Option<String>) 
             Upstream::new(&app.services, &url).map_err(|error| Failure::usage(error.to_string()))?;
         let doors = Doors { proxy: Some((listener, upstream)), ..Doors::default() };
         let mode = app.services.config.mode;
-        let ready = || ready(format_args!("listening on {address}, upstream {url}, mode {mode}"));
+        let ready = || {
+            ready(format_args!("listening on {address}, upstream {url}, mode {mode}"));
+            Ok(())
+        };
         app::run(&app, doors, ready, std::future::pending()).await?;
         app.close()?;
         Ok(0)

@@ -32,11 +32,29 @@ pub fn status(common: &Common, coverage: bool) -> Outcome {
     for path in &attached {
         line(format_args!("attached to {path}"));
     }
+    rights(&status["rights"]);
     section("", &status["counters"]);
     section("kernel: ", &status["kernel"]);
     line("");
     records::budgets(&status["budgets"]);
     Ok(0)
+}
+
+/// Prints which threads of the gateway still have rights.
+fn rights(held: &Value) {
+    let groups = || held.as_array().into_iter().flatten();
+    for group in groups() {
+        let names: Vec<&str> =
+            group["rights"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        if !names.is_empty() {
+            line(format_args!("rights of thread {}: {}", text(&group["thread"]), names.join(", ")));
+        }
+    }
+    let without = groups().filter(|group| group["rights"].as_array().is_some_and(Vec::is_empty));
+    let count: u64 = without.filter_map(|group| group["threads"].as_u64()).sum();
+    if count > 0 {
+        line(format_args!("rights of the other {count} threads: none"));
+    }
 }
 
 /// Prints one app of the transparent door.

@@ -2,5 +2,5 @@
 
 mod apps;
 mod containers;
-mod net;
+pub mod net;
 mod places;

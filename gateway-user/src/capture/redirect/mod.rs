@@ -9,7 +9,7 @@ mod who;
 
 pub use error::RedirectError;
 
-use super::{Captured, Counters, SteerError, SteerOptions, cgroup, rights};
+use super::{Captured, Counters, SteerError, SteerOptions, Who, cgroup, rights};
 use crate::config::{Fail, SteerScope};
 use nft::Standby;
 use nix::fcntl::{Flock, FlockArg};
@@ -100,7 +100,17 @@ impl Redirect {
             return None;
         };
         self.steered.fetch_add(1, Ordering::Relaxed);
-        Some(Captured { original, who: who::of(peer, original, &self.cgroup) })
+        Some(Captured { original, who: self.who(peer, original) })
+    }
+
+    /// Asked on this thread first: only for processes with more rights than it, or of another user, it takes another.
+    fn who(&self, peer: SocketAddr, original: SocketAddr) -> Who {
+        let who = who::of(peer, original, &self.cgroup);
+        if who.pid != 0 {
+            return who;
+        }
+        let cgroup = self.cgroup.clone();
+        rights::privileged(move || who::of(peer, original, &cgroup))
     }
 
     /// Marks a socket of the gateway's own, where the gateway lives in the cgroup itself; elsewhere nothing is needed.
