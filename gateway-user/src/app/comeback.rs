@@ -16,12 +16,13 @@ use crate::{
     config::Place,
 };
 
-/// How often it is looked whether a cgroup is still there, at most and at least.
-const LOOK_AT_MOST: Duration = Duration::from_millis(50);
-const LOOK_AT_LEAST: Duration = Duration::from_secs(1);
+/// How often it is looked whether a cgroup is still there, or there again at its old path.
+const LOOK: Duration = Duration::from_millis(50);
 
-/// In between it depends on how long a look takes, which is long where a large tree is searched.
-const LOOK_SHARE: u32 = 50;
+/// A search by name goes through the whole tree: it may take this share of a processor's time, and comes at least so
+/// often.
+const SEARCH_SHARE: u32 = 20;
+const SEARCH_AT_LEAST: Duration = Duration::from_secs(1);
 
 /// Whether an app at this place is found again by the same name after its cgroup was removed. A path is the operator's
 /// own, and a process that has ended does not come back.
@@ -31,12 +32,19 @@ pub fn returns(place: &Place) -> bool {
 
 /// Watches the cgroups of all apps until it is aborted.
 pub async fn watch(serving: Arc<Serving>) {
+    let mut next_search = Instant::now();
     loop {
         let begun = Instant::now();
-        for lost in serving.lost() {
-            restore(&serving, lost).await;
+        let search = begun >= next_search;
+        let lost = serving.lost();
+        let any = !lost.is_empty();
+        for lost in lost {
+            restore(&serving, lost, search).await;
         }
-        tokio::time::sleep((begun.elapsed() * LOOK_SHARE).clamp(LOOK_AT_MOST, LOOK_AT_LEAST)).await;
+        if search && any {
+            next_search = Instant::now() + (begun.elapsed() * SEARCH_SHARE).min(SEARCH_AT_LEAST);
+        }
+        tokio::time::sleep(LOOK).await;
     }
 }
 
@@ -50,7 +58,7 @@ pub struct Lost {
     pub is_new: bool,
 }
 
-async fn restore(serving: &Arc<Serving>, lost: Lost) {
+async fn restore(serving: &Arc<Serving>, lost: Lost, search: bool) {
     let (Some(place), Some(old)) = (&lost.served.place, &lost.served.cgroup) else { return };
     let app = &*lost.served.services.app;
     if lost.is_new {
@@ -69,7 +77,8 @@ async fn restore(serving: &Arc<Serving>, lost: Lost) {
             ),
         }
     }
-    if !returns(place) {
+    // Most are made anew where they were.
+    if !returns(place) || !(search || old.is_dir()) {
         return;
     }
     let (shared, served, wanted) = (serving.shared(), lost.served.clone(), place.clone());
@@ -91,10 +100,13 @@ async fn restore(serving: &Arc<Serving>, lost: Lost) {
 
 /// Attaches to the new cgroup of the place, if there is one, with the policy, budget and rules as before.
 fn attach(shared: &Shared, served: &Served, place: &Place) -> anyhow::Result<Option<(Served, Listening)>> {
-    let Ok(found) = target::find(place) else { return Ok(None) };
+    let old = served.cgroup.clone().filter(|path| path.is_dir());
+    let Some(cgroup) = old.or_else(|| target::find(place).ok().map(|found| found.path)) else {
+        return Ok(None);
+    };
     let before = &served.services;
-    let listening = listen(&found.path, HashMap::new())?;
-    let options = listening.options(&before.config, found.path, &before.catalog)?;
+    let listening = listen(&cgroup, HashMap::new())?;
+    let options = listening.options(&before.config, cgroup, &before.catalog)?;
     let steer = Arc::new(Steering::attach(&options, before.config.via)?);
     let wanted = Wanted {
         config: before.config.clone(),

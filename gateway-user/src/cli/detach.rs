@@ -1,6 +1,9 @@
 //! `gateway detach`: takes the steering off cgroups, with or without a gateway that serves them.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use http::Method;
 use serde_json::Value;
@@ -15,12 +18,15 @@ use super::{
 };
 use crate::{
     admin::{self, AskError},
-    capture::{Steering, cgroup, preflight::BPFFS},
+    capture::{SteerError, Steering, cgroup, preflight::BPFFS},
     config::Config,
 };
 
 /// How long a running gateway may take to let flows end, beyond what it allows them.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long programs may still be held by a gateway that is ending.
+const IN_USE: Duration = Duration::from_secs(3);
 
 /// How often it is looked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -37,10 +43,22 @@ pub fn detach(common: &Common, places: &PlaceArgs) -> Outcome {
         if let Some(id) = id_of(&path) {
             let_go(&config, id)?;
         }
-        Steering::detach_cgroup(&path)?;
+        remove(&path)?;
         line(format_args!("detached from {}", path.display()));
     }
     Ok(0)
+}
+
+/// Removes what steers a cgroup. A gateway that ends with its last app holds `fail: open` programs a moment longer than
+/// it answers.
+fn remove(path: &Path) -> Result<(), Failure> {
+    let begun = Instant::now();
+    loop {
+        match Steering::detach_cgroup(path) {
+            Err(SteerError::InUse(_)) if begun.elapsed() < IN_USE => std::thread::sleep(LOOK_AGAIN),
+            other => return Ok(other?),
+        }
+    }
 }
 
 /// The id of a cgroup; of one that is gone, its pins still say it.

@@ -85,7 +85,9 @@ fn a_unit_that_is_started_anew_is_attached_to_again() {
         assert_eq!(shown.matches("GONE").count(), 2, "{shown}");
 
         let service = Cgroup::new("anew.service");
+        let begun = std::time::Instant::now();
         told("attached again").await;
+        eprintln!("attached again after {:?}", begun.elapsed());
         assert_eq!(Steer::attached(), std::slice::from_ref(&service.0));
         assert_eq!(status(&net.ask(&service, None, "hello").await), "200");
         let records = net.state.records_until(|records| records.len() == 2).await;
