@@ -73,10 +73,8 @@ impl Scene {
     /// Call it inside a world.
     pub async fn new() -> Scene {
         let everywhere = |port| (Ipv4Addr::UNSPECIFIED, port).into();
-        let mut options =
+        let options =
             ProviderOptions { https: everywhere(443), http: everywhere(80), ..ProviderOptions::default() };
-        let more = ["generativelanguage.googleapis.com", "chatgpt.com", "ab.chatgpt.com"];
-        options.names.extend(more.map(String::from));
         let provider = provider_with(options).await;
         Scene { state: State::new(&provider), provider }
     }

@@ -4,6 +4,7 @@
 
 mod attached;
 mod client;
+mod nonessential;
 mod programs;
 mod quic;
 mod scenarios;

@@ -41,35 +41,28 @@ const MINI: &str = "gpt-4o-mini";
 const FLASH: &str = "gemini-2.5-flash";
 
 pub const CLAUDE_CODE: Program = Program {
-    words: &[
-        "node",
-        "{installed}/agents/node_modules/@anthropic-ai/claude-code/cli-wrapper.cjs",
-        "-p",
-        PROMPT,
-    ],
     environment: &[("ANTHROPIC_API_KEY", "simulated"), ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1")],
     host: ANTHROPIC,
     path: "/v1/messages",
     model: "claude-opus-4-8",
-    encoding: "",
-    settings: "",
-    home: None,
+    ..openai(&[
+        "node",
+        "{installed}/agents/node_modules/@anthropic-ai/claude-code/cli-wrapper.cjs",
+        "-p",
+        PROMPT,
+    ])
 };
 pub const CODEX: Program = Program {
-    words: &[
+    environment: &[("CODEX_API_KEY", "simulated")],
+    path: "/v1/responses",
+    model: "gpt-6.1-sol",
+    ..openai(&[
         "node",
         "{installed}/agents/node_modules/@openai/codex/bin/codex.js",
         "exec",
         "--skip-git-repo-check",
         PROMPT,
-    ],
-    environment: &[("CODEX_API_KEY", "simulated")],
-    host: OPENAI,
-    path: "/v1/responses",
-    model: "gpt-6.1-sol",
-    encoding: "",
-    settings: "",
-    home: None,
+    ])
 };
 /// As [`CODEX`], told to use plain requests.
 pub const CODEX_POST: Program = Program { settings: "websocket: refuse\n", ..CODEX };
@@ -83,65 +76,52 @@ pub const CODEX_CHATGPT: Program = Program {
     ..CODEX_POST
 };
 pub const GEMINI_CLI: Program = Program {
-    words: &[
+    environment: &[("GEMINI_API_KEY", "simulated"), ("GEMINI_CLI_TRUST_WORKSPACE", "true")],
+    host: GOOGLE,
+    path: ":streamGenerateContent",
+    model: FLASH,
+    ..openai(&[
         "node",
         "{installed}/agents/node_modules/@google/gemini-cli/bundle/gemini.js",
         "-m",
         "gemini-2.5-flash",
         "-p",
         PROMPT,
-    ],
-    environment: &[("GEMINI_API_KEY", "simulated"), ("GEMINI_CLI_TRUST_WORKSPACE", "true")],
-    host: GOOGLE,
-    path: ":streamGenerateContent",
-    model: FLASH,
-    encoding: "",
-    settings: "",
-    home: None,
+    ])
 };
 pub const GENAI: Program = Program {
-    words: &["{installed}/python/venv/bin/python", "{turn}/genai_turn.py", PROMPT],
     environment: &[("GEMINI_API_KEY", "simulated")],
     host: GOOGLE,
     path: ":streamGenerateContent",
     model: FLASH,
-    encoding: "",
-    settings: "",
-    home: None,
+    ..openai(&["{installed}/python/venv/bin/python", "{turn}/genai_turn.py", PROMPT])
 };
-pub const AIDER: Program = Program {
-    words: &[
-        "{installed}/aider/venv/bin/aider",
-        "--model",
-        "gpt-4o-mini",
-        "--no-git",
-        "--yes-always",
-        "--no-check-update",
-        "--message",
-        PROMPT,
-    ],
-    environment: &[OPENAI_KEY],
-    host: OPENAI,
-    path: CHAT,
-    model: MINI,
-    encoding: "",
-    settings: "",
-    home: None,
-};
-pub const LITELLM: Program = short(&["{installed}/python/venv/bin/python", "{turn}/litellm_turn.py", PROMPT]);
+pub const AIDER: Program = openai(&[
+    "{installed}/aider/venv/bin/aider",
+    "--model",
+    "gpt-4o-mini",
+    "--no-git",
+    "--yes-always",
+    "--no-check-update",
+    "--message",
+    PROMPT,
+]);
+pub const LITELLM: Program =
+    openai(&["{installed}/python/venv/bin/python", "{turn}/litellm_turn.py", PROMPT]);
 pub const LANGCHAIN: Program =
-    short(&["{installed}/python/venv/bin/python", "{turn}/langchain_turn.py", PROMPT]);
-pub const LLM: Program = short(&["{installed}/python/venv/bin/llm", "-m", "gpt-4o-mini", PROMPT]);
+    openai(&["{installed}/python/venv/bin/python", "{turn}/langchain_turn.py", PROMPT]);
+pub const LLM: Program = openai(&["{installed}/python/venv/bin/llm", "-m", "gpt-4o-mini", PROMPT]);
 pub const REQUESTS: Program =
-    short(&["{installed}/python/venv/bin/python", "{turn}/requests_turn.py", PROMPT]);
-pub const AIOHTTP: Program = short(&["{installed}/python/venv/bin/python", "{turn}/aiohttp_turn.py", PROMPT]);
-pub const HTTPX: Program = short(&["{installed}/python/venv/bin/python", "{turn}/httpx_turn.py", PROMPT]);
-pub const FETCH: Program = short(&["node", "{turn}/fetch_turn.cjs", PROMPT]);
-pub const JAVA: Program = short(&["java", "{turn}/Turn.java", PROMPT]);
-pub const GO: Program = short(&["{installed}/go/turn", PROMPT]);
+    openai(&["{installed}/python/venv/bin/python", "{turn}/requests_turn.py", PROMPT]);
+pub const AIOHTTP: Program =
+    openai(&["{installed}/python/venv/bin/python", "{turn}/aiohttp_turn.py", PROMPT]);
+pub const HTTPX: Program = openai(&["{installed}/python/venv/bin/python", "{turn}/httpx_turn.py", PROMPT]);
+pub const FETCH: Program = openai(&["node", "{turn}/fetch_turn.cjs", PROMPT]);
+pub const JAVA: Program = openai(&["java", "{turn}/Turn.java", PROMPT]);
+pub const GO: Program = openai(&["{installed}/go/turn", PROMPT]);
 
-/// A program that asks OpenAI's chat with a key and nothing else.
-const fn short(words: &'static [&'static str]) -> Program {
+/// A program that asks OpenAI's chat and needs nothing but a key.
+const fn openai(words: &'static [&'static str]) -> Program {
     Program {
         words,
         environment: &[OPENAI_KEY],
@@ -154,26 +134,8 @@ const fn short(words: &'static [&'static str]) -> Program {
     }
 }
 
-/// Two of its tokens are the same.
-macro_rules! token {
-    () => {
-        concat!(
-            "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0",
-            ".",
-            "eyJlbWFpbCI6ImFkYUBleGFtcGxlLmNvbSIsImV4cCI6NDEwMjQ0NDgwMCwiaHR0cHM6Ly9hcGkub3BlbmFpLmNvbS9hdXRoIjp7ImNoYXRncHRfcGxhbl90eXBlIjoicHJvIiwiY2hhdGdwdF91c2VyX2lkIjoidXNlci1zaW0iLCJjaGF0Z3B0X2FjY291bnRfaWQiOiJhY2NvdW50LXNpbSJ9fQ",
-            ".c2ltdWxhdGVk"
-        )
-    };
-}
 /// A login that Codex takes for one that is valid until 2100: of `ada@example.com`, signed by nobody.
-const CHATGPT_LOGIN: &str = concat!(
-    r#"{"auth_mode":"chatgpt","tokens":{"account_id":"account-sim","refresh_token":"simulated","#,
-    r#""id_token":""#,
-    token!(),
-    r#"","access_token":""#,
-    token!(),
-    r#""},"last_refresh":"2026-11-22T00:00:00Z"}"#
-);
+const CHATGPT_LOGIN: &str = include_str!("turn/chatgpt_login.json");
 
 impl Program {
     /// The command line for this prompt.

@@ -87,18 +87,29 @@ fn own_key() -> String {
 }
 
 /// A program that ran to its end under `gateway run`.
-struct Turn {
+pub struct Turn {
+    /// How the command of the gateway ended, which passes on how the program ended.
+    pub status: ExitStatus,
+    /// Every record, oldest first.
+    pub records: Vec<Value>,
     scene: Scene,
     program: &'static Program,
-    status: ExitStatus,
     out: String,
     said: String,
-    records: Vec<Value>,
 }
 
 impl Turn {
-    /// Runs it in an empty folder with a home of its own.
-    async fn run(scene: Scene, program: &'static Program, prompt: &str, budget: &str, config: &str) -> Turn {
+    /// Runs it in an empty folder with a home of its own; `config` are more lines of the gateway's configuration.
+    ///
+    /// # Panics
+    /// When it does not end by itself, or the gateway panics.
+    pub async fn run(
+        scene: Scene,
+        program: &'static Program,
+        prompt: &str,
+        budget: &str,
+        config: &str,
+    ) -> Turn {
         let work = scene.state.path().join("work");
         std::fs::create_dir(&work).expect("a fresh folder");
         if let Some((path, text)) = program.home {
@@ -127,7 +138,7 @@ impl Turn {
 
     /// The inference requests that the provider got; agents ask their host for other things as well, and Codex warms
     /// a WebSocket up with a request that generates nothing.
-    fn asked(&self) -> Vec<Received> {
+    pub fn asked(&self) -> Vec<Received> {
         let mut received = self.scene.provider.received();
         received.retain(|one| {
             let path = one.path.split('?').next().unwrap_or("");

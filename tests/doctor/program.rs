@@ -120,19 +120,34 @@ pub fn sleeper_with(folder: &Path, name: &str, markers: &[&[u8]]) -> PathBuf {
 }
 
 /// The Python of the installed SDKs.
+pub fn python() -> PathBuf {
+    installed("python/venv/bin", "python")
+}
+
+/// The program of this name in the first folder of the installed clients that fits; a `*` at the end of a part stands
+/// for the name of an architecture.
 ///
 /// # Panics
-/// When they are not installed; the message says how to get them.
-pub fn python() -> PathBuf {
-    let folder = std::env::var_os("GATEWAY_CLIENTS").map(PathBuf::from).unwrap_or_else(|| {
+/// When it is not installed; the message says how to get it.
+pub fn installed(folder: &str, name: &str) -> PathBuf {
+    let clients = std::env::var_os("GATEWAY_CLIENTS").map(PathBuf::from).unwrap_or_else(|| {
         let test = std::env::current_exe().expect("a running test has a path");
         let target = test.ancestors().find(|folder| folder.join("clients").is_dir());
         target.map(|target| target.join("clients")).unwrap_or_default()
     });
-    let python = folder.join("python/bin/python");
-    assert!(
-        python.exists(),
-        "the client SDKs are not installed: run `cargo xtask test --only doctor`, or set GATEWAY_CLIENTS"
-    );
-    python
+    let below = |folders: Vec<PathBuf>, part: &str| match part.strip_suffix('*') {
+        None => folders.iter().map(|folder| folder.join(part)).collect(),
+        Some(head) => {
+            let entries = folders.iter().filter_map(|folder| folder.read_dir().ok()).flatten().flatten();
+            let entries = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(head));
+            entries.map(|entry| entry.path()).collect()
+        }
+    };
+    let folders: Vec<PathBuf> = folder.split('/').fold(vec![clients], below);
+    let found = folders.iter().map(|folder| folder.join(name)).find(|program| program.exists());
+    found.unwrap_or_else(|| {
+        panic!(
+            "{folder}/{name} is not installed: run `cargo xtask test --only doctor`, or set GATEWAY_CLIENTS"
+        )
+    })
 }

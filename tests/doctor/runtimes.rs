@@ -1,6 +1,6 @@
 //! Every runtime is judged by its own handshake, or by what it reads, and each fix is proven.
 
-use crate::program::{Cgroup, Program, Silent, python, sleeper_with};
+use crate::program::{Cgroup, Program, Silent, installed, python, sleeper_with};
 use crate::{Finding, Scene, about};
 
 const JAVA: &str =
@@ -133,6 +133,34 @@ fn what_cannot_shake_hands_is_judged_by_what_it_reads() {
         assert_eq!(mends, *verdict == "will_fail", "{finding:?}");
     }
     assert_eq!(code, Some(1));
+}
+
+#[test]
+fn coding_agents_are_judged_by_what_their_builds_read() {
+    let (scene, cgroup) = (Scene::new(), Cgroup::new("agents"));
+    let claude = installed("agents/node_modules/@anthropic-ai/claude-code-linux-*", "claude");
+    let codex = installed("agents/node_modules/@openai/codex-linux-*/vendor/*/bin", "codex");
+    let (claude, codex) = (claude.display().to_string(), codex.display().to_string());
+    // Each waits for its prompt, with no network to tell anybody about it.
+    let start = |words: &[&str], variables: &[(String, String)]| {
+        let own = format!("HOME={}", scene.folder.path().display());
+        let words = [&["unshare", "--net", "env", &own], words].concat();
+        cgroup.start(&words, variables)
+    };
+    let agents =
+        [("claude", "Bun", vec![claude.as_str(), "-p"]), ("codex", "Rust", vec![&codex, "exec", "-"])];
+    for (name, runtime, words) in agents {
+        for (variables, verdict) in [(vec![], "will_fail"), (scene.variables(), "will_work")] {
+            let _agent = start(&words, &variables);
+            let pid = cgroup.find(name);
+            let (findings, _) = scene.examined(cgroup.path());
+            let [finding] = about(&findings, pid)[..] else { panic!("one finding: {findings:?}") };
+            assert!(
+                finding.runtime.starts_with(runtime) && finding.verdict == verdict,
+                "{name}: {finding:?}"
+            );
+        }
+    }
 }
 
 #[test]

@@ -24,9 +24,13 @@ async fn start() -> (Arc<Playback>, Provider, Gateway, Connection) {
     (play, provider, gateway, connection)
 }
 
+const GEMINI: &str = "/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse";
+
 /// A request that asks for usage itself, so that nothing has to be added or taken out.
 fn request(path: &str) -> String {
     match path {
+        GEMINI => r#"{"contents":[{"role":"user","parts":[{"text":"hi"}]}]}"#,
+        "/v1/responses" => r#"{"model":"m","stream":true,"input":"hi"}"#,
         "/v1/messages" => r#"{"model":"claude-x","max_tokens":10,"stream":true,"messages":[{"role":"user","content":"hi"}]}"#,
         _ => r#"{"model":"m","stream":true,"stream_options":{"include_usage":true},"messages":[{"role":"user","content":"hi"}]}"#,
     }
@@ -88,13 +92,28 @@ async fn recorded_openai_streams_are_byte_identical() {
 }
 
 #[tokio::test]
+async fn recorded_responses_streams_are_byte_identical() {
+    check_family("openai_responses", "/v1/responses").await;
+}
+
+#[tokio::test]
+async fn recorded_gemini_streams_are_byte_identical() {
+    check_family("gemini", GEMINI).await;
+}
+
+#[tokio::test]
 async fn recorded_anthropic_streams_are_byte_identical() {
     check_family("anthropic_messages", "/v1/messages").await;
 }
 
 #[tokio::test]
 async fn events_arrive_no_later_than_one_delta_after_they_were_sent() {
-    for (family, path) in [("openai_chat", "/v1/chat/completions"), ("anthropic_messages", "/v1/messages")] {
+    for (family, path) in [
+        ("openai_chat", "/v1/chat/completions"),
+        ("openai_responses", "/v1/responses"),
+        ("anthropic_messages", "/v1/messages"),
+        ("gemini", GEMINI),
+    ] {
         let (play, _provider, gateway, mut connection) = start().await;
         let recording = streams(family).into_iter().next().expect("a stream");
         let events: Vec<usize> = recording.events().iter().map(|event| event.len()).collect();

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Output, Stdio};
 
 use gateway::capture::{Steer, cgroup};
-use gateway::simulate::{Provider, ProviderOptions};
+use gateway::simulate::{Provider, ProviderOptions, sample_key};
 use gateway_tests::gateway::{Gateway, State};
 use gateway_tests::{PATIENCE, chat, provider_with, world};
 use serde_json::Value;
@@ -89,6 +89,25 @@ fn check(record: &Value, verdict: &str, reason: &str) {
 /// Another name, or none, at the address of an LLM host.
 const ANOTHER: &str = "-k --connect-to plain.example:443:192.0.2.10:443 https://plain.example/";
 const NONE: &str = "-k https://192.0.2.10/";
+
+/// An address from DNS over HTTPS or TLS, or from a cache filled before the gateway came: no answer the kernel could read.
+#[test]
+fn row_names_the_kernel_never_saw() {
+    world::inside(|_| async {
+        let scene = Scene::new("unseen", &[]).await;
+        let body = chat("hello", "say=key", true);
+        let (code, said) = scene
+            .curl(&format!(
+                "--resolve api.openai.com:443:192.0.2.10 -H 'content-type: application/json' -d '{body}' \
+                 https://api.openai.com/v1/chat/completions"
+            ))
+            .await;
+        assert_eq!(code, 0, "{said}");
+        assert!(said.contains("_REDACTED]") && !said.contains(&sample_key()), "{said}");
+        check(&scene.records(1).await[0], "redacted", "");
+        scene.end().await;
+    });
+}
 
 #[test]
 fn row_literal_ip_without_sni() {

@@ -33,7 +33,7 @@ impl Recording {
     }
 }
 
-/// The streams of a family (`openai_chat`, `anthropic_messages`), at least one.
+/// The streams of a family (`openai_chat`, `openai_responses`, `anthropic_messages`, `gemini`), at least one.
 ///
 /// # Panics
 /// In CI when the corpus is not there, and when it has no stream of that family.
@@ -104,6 +104,18 @@ fn own(family: &str) -> Recording {
              event: content_block_stop\r\ndata: {\"type\":\"content_block_stop\",\"index\":0}\r\n\r\n\
              event: message_delta\r\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"output_tokens\":4}}\r\n\r\n\
              event: message_stop\r\ndata: {\"type\":\"message_stop\"}\r\n\r\n"
+        }
+        "openai_responses" => {
+            "event: response.created\ndata: {\"type\":\"response.created\",\"sequence_number\":0,\"response\":{\"id\":\"resp_1\",\"model\":\"m\",\"output\":[]}}\n\n\
+             event: response.output_item.added\ndata: {\"type\":\"response.output_item.added\",\"output_index\":0,\"item\":{\"id\":\"msg_1\",\"type\":\"message\",\"content\":[]}}\n\n\
+             event: response.output_text.delta\ndata: {\"type\": \"response.output_text.delta\", \"output_index\": 0, \"content_index\": 0, \"delta\": \"gr\\u00fc\\u00df\"}\n\n\
+             event: response.output_text.done\ndata: {\"type\":\"response.output_text.done\",\"output_index\":0,\"content_index\":0,\"text\":\"gr\\u00fc\\u00df\"}\n\n\
+             event: response.completed\ndata: {\"type\":\"response.completed\",\"response\":{\"id\":\"resp_1\",\"usage\":{\"input_tokens\":3,\"output_tokens\":2}}}\n\n"
+        }
+        "gemini" => {
+            "data: {\"candidates\": [{\"content\": {\"parts\": [{\"text\": \"gr\\u00fc\\u00df\"}],\"role\": \"model\"}}],\"modelVersion\": \"m\"}\r\n\r\n\
+             data: {\"candidates\": [{\"content\": {\"parts\": [{\"text\": \"\",\"thoughtSignature\": \"c2ln\"}]},\"finishReason\": \"STOP\"}],\
+             \"usageMetadata\": {\"promptTokenCount\": 3,\"candidatesTokenCount\": 2}}\r\n\r\n"
         }
         _ => {
             ": a comment first\n\ndata: {\"id\":\"c1\",\"object\":\"chat.completion.chunk\",\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n\

@@ -51,7 +51,8 @@ fn unusable(problems: &[impl std::fmt::Display]) -> Failure {
 /// What stands under `hosts` and is no LLM host, nor a name above or below one: a slip of the pen there would leave a
 /// host to the default.
 fn unknown_hosts(config: &Config) -> anyhow::Result<Vec<String>> {
-    if config.hosts.is_empty() {
+    let all = || std::iter::once(config).chain(config.apps.iter().map(|app| &app.config));
+    if all().all(|config| config.hosts.is_empty()) {
         return Ok(Vec::new());
     }
     let catalog = app::catalog(config)?;
@@ -66,13 +67,20 @@ fn unknown_hosts(config: &Config) -> anyhow::Result<Vec<String>> {
         }),
     };
     let names: Vec<String> = patterns.iter().map(ToString::to_string).collect();
-    let told = |name: &String| {
+    let told = |config: &Config, name: &String| {
         let hint = did_you_mean(name, names.iter().map(String::as_str)).unwrap_or_else(|| {
-            "`gateway trust show` lists the known ones; `providers` adds others".to_owned()
+            "`gateway providers` lists the known ones; `providers` adds others".to_owned()
         });
         format!("{}: `{name}` under `hosts` is no known LLM host; {hint}", config.origin("hosts"))
     };
-    Ok(config.hosts.keys().filter(|name| !known(name)).map(told).collect())
+    let unknown = |config: &Config| -> Vec<String> {
+        config.hosts.keys().filter(|name| !known(name)).map(|name| told(config, name)).collect()
+    };
+    let mut problems: Vec<String> = all().flat_map(unknown).collect();
+    // What stands at the top level holds for every app.
+    problems.sort();
+    problems.dedup();
+    Ok(problems)
 }
 
 /// Takes the steering flags into the overrides.

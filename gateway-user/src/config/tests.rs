@@ -123,6 +123,7 @@ limits:
 workers: 2
 apps: [{cgroup: a, mode: warn}]
 metrics: '[::1]:9464'
+websocket: refuse
 ";
     let file = File::new("every", text);
     let config = Layers::new().file(file.path()).load().unwrap();

@@ -24,6 +24,8 @@ use crate::tls::{Leaves, Trust};
 
 /// Most processes that are looked at.
 pub const MOST_PROCESSES: usize = 4096;
+/// Most characters of a script's name that are shown.
+const LONGEST_NAME: usize = 40;
 /// Handshakes made at once.
 const AT_ONCE: usize = 4;
 /// Programs on the path of a machine that are asked, where they are there.
@@ -120,7 +122,6 @@ impl Examiner {
             let program = root.on_path(&path, &[name])?;
             let runtime = Runtime::named(name).unwrap_or(Runtime::OpenSsl);
             let process = Process {
-                name: (*name).to_owned(),
                 arguments: vec![program.clone().into()],
                 environment: environment.clone(),
                 identity: root.identity(&program)?,
@@ -286,7 +287,7 @@ impl Group {
     fn finding(&self, verdict: Verdict, evidence: Evidence, reason: String) -> Finding {
         Finding {
             pids: self.pids.clone(),
-            process: self.process.name.clone(),
+            process: self.name(),
             runtime: self.runtime.name().to_owned(),
             client: String::new(),
             verdict,
@@ -294,6 +295,24 @@ impl Group {
             reason,
             fix: None,
             proven: false,
+        }
+    }
+
+    /// What the process is called, for people: its program, and the script it runs. Not what it calls itself: that is
+    /// `MainThread` for every Node 24.
+    fn name(&self) -> String {
+        let program = self.process.program_name();
+        let runs_scripts = matches!(self.runtime, Runtime::Python | Runtime::Node | Runtime::Bun);
+        let script = self.process.arguments.get(1).filter(|_| runs_scripts).map(Path::new);
+        let script = script.filter(|script| !script.as_os_str().as_encoded_bytes().starts_with(b"-"));
+        match script.and_then(Path::file_name) {
+            Some(script) => {
+                format!(
+                    "{program} {}",
+                    script.to_string_lossy().chars().take(LONGEST_NAME).collect::<String>()
+                )
+            }
+            None => program.to_owned(),
         }
     }
 

@@ -91,7 +91,7 @@ pub enum Evidence {
 pub struct Finding {
     /// The processes, smallest number first.
     pub pids: Vec<u32>,
-    /// What they are called, as `ps` does.
+    /// Their program, with the script it runs, such as `python3.11 app.py`.
     pub process: String,
     /// The runtime with its version where it told one, such as `Python 3.11.2`.
     pub runtime: String,

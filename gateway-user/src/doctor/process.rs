@@ -29,8 +29,6 @@ pub enum Unreadable {
 #[derive(Clone, Debug)]
 pub(super) struct Process {
     pub pid: u32,
-    /// The name `ps` shows.
-    pub name: String,
     /// The program, as seen from the process' own root; what was deleted meanwhile has its old path.
     pub program: PathBuf,
     /// Which file that is: device and inode.
@@ -70,13 +68,13 @@ impl Process {
         let folder = PathBuf::from(format!("/proc/{pid}"));
         let name = fs::read_to_string(folder.join("comm")).map_err(|_| Unreadable::Gone(pid))?;
         let name = name.trim_end().to_owned();
-        Process::within(pid, folder, name.clone()).map_err(|error| match error.kind() {
+        Process::within(pid, folder).map_err(|error| match error.kind() {
             io::ErrorKind::PermissionDenied => Unreadable::Forbidden(pid, name),
             _ => Unreadable::Gone(pid),
         })
     }
 
-    fn within(pid: u32, folder: PathBuf, name: String) -> io::Result<Option<Process>> {
+    fn within(pid: u32, folder: PathBuf) -> io::Result<Option<Process>> {
         let program = match fs::read_link(folder.join("exe")) {
             Ok(program) => program,
             Err(error) if error.kind() == io::ErrorKind::NotFound && folder.exists() => return Ok(None),
@@ -89,7 +87,6 @@ impl Process {
         };
         Ok(Some(Process {
             pid,
-            name,
             program,
             identity: (file.dev(), file.ino()),
             arguments: words(&read(&folder.join("cmdline"))?),

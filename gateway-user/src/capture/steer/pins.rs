@@ -17,9 +17,13 @@ use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// Everything pinned lies here.
 const ROOT: &str = "gateway";
+/// How long a gateway that was told to end may still hold its programs, and how often that is looked at.
+const ENDING: Duration = Duration::from_secs(2);
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// The sets of pins of one cgroup.
 const NEXT: &str = "next";
 const CURRENT: &str = "current";
@@ -111,9 +115,13 @@ pub(super) fn current(cgroup: &Path) -> Option<PathBuf> {
 pub(super) fn detach(cgroup: &Path) -> Result<(), SteerError> {
     let root = Path::new(BPFFS).join(ROOT);
     let path = if cgroup.starts_with(&root) && cgroup != root { cgroup.to_owned() } else { folder(cgroup)? };
-    if path.exists() && !has_links(&path) && is_locked(&path) {
-        // The links belong to that process; nobody else can remove them.
-        return Err(SteerError::InUse(cgroup.to_owned()));
+    // The links belong to that process; nobody else can remove them. One that is about to end is waited for.
+    let end = Instant::now() + ENDING;
+    while path.exists() && !has_links(&path) && is_locked(&path) {
+        if Instant::now() >= end {
+            return Err(SteerError::InUse(cgroup.to_owned()));
+        }
+        std::thread::sleep(LOOK_AGAIN);
     }
     remove_home(&path)
 }

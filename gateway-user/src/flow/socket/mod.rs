@@ -62,7 +62,7 @@ pub async fn carry(site: &Arc<Site>, mut flow: Flow, mut request: Request<Incomi
     if reply.status() != StatusCode::SWITCHING_PROTOCOLS {
         let expected = Expected {
             dialect: route.dialect,
-            streams: false,
+            streams: route.streams,
             strip_usage: false,
             with_usage: true,
             request: digest,

@@ -4,6 +4,8 @@
 //! reservation and record. Where nobody knows, the connection is one exchange: the first message reserves, all later
 //! text of both sides draws on it.
 
+mod ask;
+
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 
 use bytes::BytesMut;
@@ -13,19 +15,12 @@ use super::{
     turn::{Asked, Turn},
 };
 use crate::{
-    audit::{Digest, Messages, Verdict},
-    flow::{
-        exchange::{self, take_in},
-        flow::Flow,
-        refusal::Stop,
-        services::Services,
-        site::Site,
-        stream::why,
-    },
+    audit::{Messages, Verdict},
+    flow::{exchange, flow::Flow, refusal::Stop, services::Services, site::Site, stream::why},
     inspect::{
         Action,
         reply::Released,
-        request::{JudgeOptions, Judged, judge},
+        request::{JudgeOptions, judge},
     },
     provider::Route,
     wire::{
@@ -138,72 +133,6 @@ impl Session {
         }
         self.forward(&message, judged.body.as_deref(), out);
         None
-    }
-
-    fn is_ask(&self, judged: &Judged) -> bool {
-        match self.route.dialect.is_known() {
-            true => judged.kind.as_deref().is_some_and(|kind| self.route.dialect.is_ask(kind)),
-            false => self.route.charged && self.turn.asked.is_none(),
-        }
-    }
-
-    /// Begins an exchange with a message that asks for an answer.
-    fn ask(
-        &mut self,
-        begun: Instant,
-        message: &Message,
-        judged: &Judged,
-        out: &mut Out<'_>,
-    ) -> Option<Close> {
-        let mut flow = self.connection.ask(&self.site);
-        let request = match self.admit(&mut flow, message, judged) {
-            Ok(request) => request,
-            Err(stop) => return self.refuse(Some(flow), &stop, message, out),
-        };
-        let after = judged.body.as_ref().map_or(Digest::of(&message.payload), |body| Digest::of(body));
-        flow.note(|record| record.request.after = Some(after));
-        flow.added(begun);
-        self.forward(message, judged.body.as_deref(), out);
-        self.asked.push_back(Asked { flow, request: Some(request) });
-        if self.is_turn_over() {
-            let close = self.server_done(out);
-            if close.is_some() {
-                return close;
-            }
-            if self.is_turn_over() {
-                self.next_turn();
-            }
-        }
-        None
-    }
-
-    /// Whether no answer runs; one that ended in an error has had its last message.
-    fn is_turn_over(&self) -> bool {
-        self.turn.asked.is_none() || self.turn.stream.has_error()
-    }
-
-    /// Judges, remembers and reserves, as for a request of its own.
-    fn admit(
-        &mut self,
-        flow: &mut Flow,
-        message: &Message,
-        judged: &Judged,
-    ) -> Result<crate::flow::remembered::RequestDigest, Stop> {
-        take_in(&self.site, flow, &message.payload, judged)?;
-        let remembered = &self.site.services.remembered;
-        let principal = (self.site.origin.principal.app.as_str(), flow.key());
-        let request = remembered.digest(principal, &self.route.operation, &message.payload);
-        if let Some((reason, message)) = remembered.reason(request, Instant::now()) {
-            return Err(Stop::Refused { reason, message });
-        }
-        if self.asked.len() >= MOST_WAITING {
-            let message = format!("more than {MOST_WAITING} answers were asked for at once");
-            return Err(Stop::Refused { reason: Reason::GatewayFault, message });
-        }
-        if self.route.charged {
-            exchange::reserve(flow, &self.model, message.payload.len(), judged)?;
-        }
-        Ok(request)
     }
 
     fn forward(&mut self, message: &Message, changed: Option<&[u8]>, out: &mut Out<'_>) {

@@ -28,7 +28,8 @@ pub(super) async fn responses(socket: &Socket, peer: &mut Peer) -> io::Result<()
                 continue;
             }
         };
-        let outcome = write(socket, peer, number, &ask).await;
+        let root: Value = serde_json::from_slice(&message.payload).unwrap_or_default();
+        let outcome = write(socket, peer, number, &ask, root["generate"] != false).await;
         socket.done(number, *outcome.as_ref().unwrap_or(&Outcome::Cancelled));
         outcome?;
     }
@@ -47,11 +48,18 @@ async fn refuse(socket: &Socket, peer: &mut Peer, number: Option<usize>, what: &
 }
 
 /// Writes one answer, event by event.
-async fn write(socket: &Socket, peer: &mut Peer, number: Option<usize>, ask: &Ask) -> io::Result<Outcome> {
+async fn write(
+    socket: &Socket,
+    peer: &mut Peer,
+    number: Option<usize>,
+    ask: &Ask,
+    generates: bool,
+) -> io::Result<Outcome> {
     let call = ask.calls_tool();
     let mut said = Said::default();
     put(socket, peer, number, ask, &mut said, if call { Part::ToolOpening } else { Part::Opening }).await?;
-    let pieces = ask.pieces();
+    // A warm-up asks for no text.
+    let pieces = if generates { ask.pieces() } else { Vec::new() };
     for (count, piece) in pieces.iter().enumerate() {
         if ask.script.reset_after == Some(count) {
             return Err(io::ErrorKind::ConnectionReset.into());
