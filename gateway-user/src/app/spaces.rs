@@ -47,12 +47,14 @@ pub struct Threads {
 }
 
 impl Threads {
-    /// Starts them, in the namespace of the caller and with the rights of the caller.
+    /// Starts them, in the gateway's own namespace and with the rights it kept.
     ///
     /// # Errors
     /// No thread can be started.
     pub fn start() -> std::io::Result<Threads> {
-        Ok(Threads { enter: Entrance::start("netns-enter")?, look: Entrance::start("netns-look")? })
+        rights::privileged(|| {
+            Ok(Threads { enter: Entrance::start("netns-enter")?, look: Entrance::start("netns-look")? })
+        })
     }
 }
 
