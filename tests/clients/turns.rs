@@ -117,7 +117,9 @@ impl Turn {
         let mut received = self.scene.provider.received();
         received.retain(|one| {
             let path = one.path.split('?').next().unwrap_or("");
-            ["POST", "WEBSOCKET"].contains(&one.method.as_str()) && path.ends_with(self.program.path)
+            ["POST", "WEBSOCKET"].contains(&one.method.as_str())
+                && path.ends_with(self.program.path)
+                && !is_warm_up(one)
         });
         received
     }
@@ -129,8 +131,15 @@ impl Turn {
             (record["method"] == "POST" || record["method"] == "WEBSOCKET")
                 && path.ends_with(self.program.path)
         };
-        self.records.iter().filter(ours).collect()
+        // A warm-up comes first.
+        let warm_ups = self.scene.provider.received().iter().filter(|one| is_warm_up(one)).count();
+        self.records.iter().filter(ours).skip(warm_ups).collect()
     }
+}
+
+/// Whether a message only prepares the next one, as Codex sends it over a WebSocket.
+fn is_warm_up(one: &Received) -> bool {
+    one.method == "WEBSOCKET" && one.text().contains(r#""generate":false"#)
 }
 
 /// For failures: everything that happened.
