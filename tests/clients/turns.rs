@@ -143,7 +143,7 @@ impl Turn {
         received.retain(|one| {
             let path = one.path.split('?').next().unwrap_or("");
             let asks = ASKING.contains(&one.method.as_str()) && path.ends_with(self.program.path);
-            asks && !one.text().contains(r#""generate":false"#)
+            asks && !is_warm_up(one)
         });
         received
     }
@@ -153,11 +153,17 @@ impl Turn {
         let ours = |record: &&Value| {
             let path = record["path"].as_str().unwrap_or("");
             let method = record["method"].as_str().unwrap_or("");
-            let warming = method == "WEBSOCKET" && record["verdict"] == "allowed";
-            ASKING.contains(&method) && path.ends_with(self.program.path) && !warming
+            ASKING.contains(&method) && path.ends_with(self.program.path)
         };
-        self.records.iter().filter(ours).collect()
+        // A warm-up comes first.
+        let warm_ups = self.scene.provider.received().iter().filter(|one| is_warm_up(one)).count();
+        self.records.iter().filter(ours).skip(warm_ups).collect()
     }
+}
+
+/// Whether a message only prepares the next one, as Codex sends it over a WebSocket.
+fn is_warm_up(one: &Received) -> bool {
+    one.method == "WEBSOCKET" && one.text().contains(r#""generate":false"#)
 }
 
 /// For failures: everything that happened.
