@@ -94,7 +94,6 @@ hosts: {api.openai.com: relay, '*.OpenAI.azure.com': refuse}
 plain: inspect
 telemetry: refuse
 untrusted: relay
-websocket: refuse
 cut: error
 rules:
   files: [gateway.yaml]
