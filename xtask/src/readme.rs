@@ -18,7 +18,7 @@ struct Typed {
 }
 
 /// Tries everything a reader would copy: every command with `--help` added, so that it is read and not done, and
-/// every YAML block as a configuration file of `gateway explain`.
+/// every YAML block as a configuration file of `gateway explain`, or, where it is marked so, as a file of providers.
 ///
 /// One test each. An unknown command, flag or key, or an impossible value, fails. `scratch` is a folder to write to.
 pub fn check(root: &Path, gateway: &Path, scratch: &Path) -> Result<Tally> {
@@ -41,6 +41,17 @@ pub fn check(root: &Path, gateway: &Path, scratch: &Path) -> Result<Tally> {
         let mut command = Command::new(gateway);
         command.arg("explain").arg("--config").arg(&file).arg("--state").arg(scratch.join("state"));
         tally.add(tried(line, "the configuration", &mut command)?);
+    }
+    for (line, entries) in blocks(&readme, "yaml providers") {
+        let (file, config) = (
+            scratch.join(format!("readme-{line}-providers.yaml")),
+            scratch.join(format!("readme-{line}.yaml")),
+        );
+        fs::write(&file, entries)?;
+        fs::write(&config, format!("providers: [{}]\n", file.display()))?;
+        let mut command = Command::new(gateway);
+        command.arg("providers").arg("--config").arg(&config).arg("--state").arg(scratch.join("state"));
+        tally.add(tried(line, "the providers", &mut command)?);
     }
     Ok(tally)
 }
