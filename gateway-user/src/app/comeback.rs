@@ -9,10 +9,11 @@ use std::{
 use super::{
     Served, Shared, Wanted,
     attach::{Listening, listen},
+    earlier,
     serving::Serving,
 };
 use crate::{
-    capture::{Steering, target},
+    capture::{Steering, rights, target},
     config::Place,
 };
 
@@ -63,7 +64,7 @@ async fn restore(serving: &Arc<Serving>, lost: Lost, search: bool) {
     let app = &*lost.served.services.app;
     if lost.is_new {
         let steer = lost.served.services.steer.clone();
-        if let Some(Err(error)) = steer.map(|steer| steer.detach(old)) {
+        if let Some(Err(error)) = steer.map(|steer| steer.detach()) {
             tracing::warn!(app, %error, "what steered a cgroup that is gone could not be removed");
         }
         match returns(place) {
@@ -84,10 +85,15 @@ async fn restore(serving: &Arc<Serving>, lost: Lost, search: bool) {
     let (shared, served, wanted) = (serving.shared(), lost.served.clone(), place.clone());
     let again = tokio::task::spawn_blocking(move || attach(&shared, &served, &wanted)).await;
     match again {
-        Ok(Ok(Some((served, listening)))) => match listening.open() {
+        Ok(Ok(Some((served, listening, listener)))) => match listening.open() {
             Ok(door) => {
                 tracing::warn!(app, %place, "attached again");
-                serving.replace(lost.cgroup, served, door).await;
+                serving.replace(lost.cgroup, served.clone(), door).await;
+                // What was opened in the gap must not stay unseen.
+                let looked = tokio::task::spawn_blocking(move || earlier::look_back(&served, listener)).await;
+                if let Err(error) = looked {
+                    tracing::error!(%error, "connections from before were not looked for");
+                }
             }
             Err(error) => tracing::error!(app, %error, "cannot attach again"),
         },
@@ -98,15 +104,22 @@ async fn restore(serving: &Arc<Serving>, lost: Lost, search: bool) {
     }
 }
 
-/// Attaches to the new cgroup of the place, if there is one, with the policy, budget and rules as before.
-fn attach(shared: &Shared, served: &Served, place: &Place) -> anyhow::Result<Option<(Served, Listening)>> {
+/// Attaches to the new cgroup of the place, if there is one, with the policy, budget and rules as before. The listener's
+/// port comes with it.
+fn attach(
+    shared: &Shared,
+    served: &Served,
+    place: &Place,
+) -> anyhow::Result<Option<(Served, Listening, u16)>> {
     let old = served.cgroup.clone().filter(|path| path.is_dir());
-    let Some(cgroup) = old.or_else(|| target::find(place).ok().map(|found| found.path)) else {
-        return Ok(None);
-    };
+    let wanted = place.clone();
+    // The runtimes' own files are root's.
+    let find = || rights::privileged(move || target::find(&wanted)).ok().map(|found| found.path);
+    let Some(cgroup) = old.or_else(find) else { return Ok(None) };
     let before = &served.services;
     let listening = listen(&cgroup, HashMap::new())?;
     let options = listening.options(&before.config, cgroup, &before.catalog)?;
+    let listener = options.listen_v4.port();
     let steer = Arc::new(Steering::attach(&options, before.config.via)?);
     let wanted = Wanted {
         config: before.config.clone(),
@@ -114,5 +127,5 @@ fn attach(shared: &Shared, served: &Served, place: &Place) -> anyhow::Result<Opt
         place: Some(place.clone()),
         steer: Some(options),
     };
-    Ok(Some((shared.serve(wanted, Arc::clone(&before.engine), Some(steer)), listening)))
+    Ok(Some((shared.serve(wanted, Arc::clone(&before.engine), Some(steer)), listening, listener)))
 }

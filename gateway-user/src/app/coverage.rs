@@ -1,6 +1,10 @@
 //! Coverage as it is shown: what the flows counted, and what the kernel saw pass beside them.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    net::SocketAddr,
+    sync::Arc,
+};
 
 use serde_json::{Value, json};
 
@@ -62,15 +66,26 @@ pub fn metrics(apps: &[Arc<Services>]) -> Page {
 fn rows(apps: &[Arc<Services>]) -> Vec<Covered> {
     // The table is the gateway's: every app has the same.
     let mut rows = apps.first().map(|first| first.coverage.rows()).unwrap_or_default();
+    let listeners = listeners(apps);
     for services in apps {
         let seen = services.steer.as_ref().and_then(|steer| steer.kernel()).map(Steer::direct).transpose();
         match seen {
-            Ok(seen) => rows.extend(seen.into_iter().flatten().map(|direct| beside(services, direct))),
+            Ok(seen) => {
+                // What an app inside this one has steered is no passing beside the gateway.
+                let passed = seen.into_iter().flatten().filter(|direct| !listeners.contains(&direct.to));
+                rows.extend(passed.map(|direct| beside(services, direct)));
+            }
             Err(error) => tracing::warn!(%error, "what passed beside the gateway cannot be read"),
         }
     }
     coverage::sort(&mut rows);
     rows
+}
+
+/// Where connections of these apps are steered to.
+fn listeners(apps: &[Arc<Services>]) -> HashSet<SocketAddr> {
+    let kernels = apps.iter().filter_map(|services| services.steer.as_ref()?.kernel());
+    kernels.flat_map(Steer::listeners).collect()
 }
 
 /// A row of what the kernel counted.

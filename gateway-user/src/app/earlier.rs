@@ -27,16 +27,20 @@ impl App {
     /// steers, before the rights go.
     pub fn look_back(&self, listeners: &[SocketAddrV4]) {
         for (served, listener) in self.served.iter().zip(listeners) {
-            let Some(cgroup) = served.cgroup.clone() else { continue };
-            let config = &served.services.config;
-            let (ports, close) = (config.ports.clone(), closes(config));
-            let search = Search { cgroup, ports, listener: listener.port(), close };
-            match existing::look(search) {
-                Ok(found) => tell(served, &found),
-                Err(error) => {
-                    tracing::warn!(%error, "connections from before are not found: the kernel does not list sockets");
-                }
-            }
+            look_back(served, listener.port());
+        }
+    }
+}
+
+/// The same for one app, whose connections are steered to the port `listener`. Blocks.
+pub fn look_back(served: &Served, listener: u16) {
+    let Some(cgroup) = served.cgroup.clone() else { return };
+    let (config, endpoints) = (&served.services.config, served.services.catalog.endpoints());
+    let search = Search { cgroup, ports: config.ports.clone(), endpoints, listener, close: closes(config) };
+    match existing::look(search) {
+        Ok(found) => tell(served, &found),
+        Err(error) => {
+            tracing::warn!(%error, "connections from before are not found: the kernel does not list sockets");
         }
     }
 }

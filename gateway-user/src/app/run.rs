@@ -38,6 +38,8 @@ pub struct Doors {
     pub transparent: Vec<Transparent>,
     /// The proxy's port and where it sends requests.
     pub proxy: Option<(TcpListener, Upstream)>,
+    /// SIGINT is for somebody else: a command that shares the terminal, and may take it for something else than its end.
+    pub leaves_interrupts: bool,
 }
 
 /// Why the gateway stopped.
@@ -60,6 +62,7 @@ pub async fn run(
     ready: impl FnOnce() -> anyhow::Result<()>,
     until: impl Future<Output = ()>,
 ) -> anyhow::Result<(Stopped, Vec<Served>)> {
+    let heeds_interrupts = !doors.leaves_interrupts;
     let (orders, mut ordered) = mpsc::channel(ORDERS);
     let connections = Arc::new(Semaphore::new(app.services.config.limits.connections));
     let serving = Arc::new(Serving::open(app, doors.transparent, &connections).await);
@@ -75,7 +78,7 @@ pub async fn run(
     ready()?;
     let stopped = tokio::select! {
         _ = term.recv() => Stopped::Signal,
-        _ = interrupt.recv() => Stopped::Signal,
+        _ = interrupt.recv(), if heeds_interrupts => Stopped::Signal,
         () = obey(&mut ordered, &serving) => Stopped::Asked,
         () = until => Stopped::Asked,
     };

@@ -183,7 +183,7 @@ impl One {
 
 fn release(served: &Served) {
     let (Some(steer), Some(cgroup)) = (&served.services.steer, &served.cgroup) else { return };
-    match steer.detach(cgroup) {
+    match steer.detach() {
         Ok(()) => tracing::info!(cgroup = %cgroup.display(), "detached"),
         Err(error) => tracing::error!(%error, "a cgroup stays attached: run `gateway detach`"),
     }

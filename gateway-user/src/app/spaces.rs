@@ -217,7 +217,7 @@ impl Spaces {
             self.open.iter().filter(|(_, space)| has_ended(space)).map(|(cookie, _)| *cookie).collect();
         for cookie in ended {
             self.open.remove(&cookie);
-            self.services.pool.leave(cookie);
+            self.services.leave(cookie);
             if let Some(steer) = self.steer() {
                 steer.forget(cookie);
             }

@@ -45,6 +45,9 @@ pub enum CgroupError {
         /// The cgroup v2 mount.
         mount: PathBuf,
     },
+    /// Somebody else's processes live in it.
+    #[error("{} is in use: choose another name, or `gateway attach` to what runs there", .0.display())]
+    Occupied(PathBuf),
     /// The name would leave the cgroup tree.
     #[error("`{0}` cannot be a cgroup's name: use letters, digits, `-`, `_`, `.`, and `/` between levels")]
     BadName(String),
@@ -96,18 +99,25 @@ pub fn resolve(name: &str) -> Result<PathBuf, CgroupError> {
 /// # Errors
 /// A bad name, a path outside the tree, or a refusal by the file system.
 pub fn create(name: &str) -> Result<PathBuf, CgroupError> {
-    let mount = mount()?;
-    let path = match Path::new(name).strip_prefix(&mount) {
-        Ok(inside) => mount.join(check_name(&inside.to_string_lossy())?),
-        Err(_) if name.starts_with('/') => return Err(CgroupError::NotCgroup2 { path: name.into(), mount }),
-        Err(_) => mount.join(check_name(name)?),
-    };
+    let path = path_of(name)?;
     fs::create_dir_all(&path).map_err(|source| CgroupError::Io {
         what: "create",
         path: path.clone(),
         source,
     })?;
     Ok(path)
+}
+
+/// Makes a cgroup of one's own, which will be cleared and removed: one that processes live in is refused. An empty one
+/// that an earlier run left is taken over; whether it is a new one comes with it.
+///
+/// # Errors
+/// As [`create`], and [`CgroupError::Occupied`].
+pub fn create_own(name: &str) -> Result<(PathBuf, bool), CgroupError> {
+    let path = path_of(name)?;
+    let is_new = !path.exists();
+    let path = create(name)?;
+    if is_populated(&path) { Err(CgroupError::Occupied(path)) } else { Ok((path, is_new)) }
 }
 
 /// Removes an empty cgroup. One that is already gone is fine.
@@ -185,6 +195,16 @@ pub fn add(path: &Path, pid: u32) -> Result<(), CgroupError> {
         path: path.to_owned(),
         source,
     })
+}
+
+/// Where a cgroup of this name stands, or would stand.
+fn path_of(name: &str) -> Result<PathBuf, CgroupError> {
+    let mount = mount()?;
+    match Path::new(name).strip_prefix(&mount) {
+        Ok(inside) => Ok(mount.join(check_name(&inside.to_string_lossy())?)),
+        Err(_) if name.starts_with('/') => Err(CgroupError::NotCgroup2 { path: name.into(), mount }),
+        Err(_) => Ok(mount.join(check_name(name)?)),
+    }
 }
 
 fn absolute(path: &Path, mount: PathBuf) -> Result<PathBuf, CgroupError> {

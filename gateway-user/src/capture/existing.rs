@@ -25,6 +25,8 @@ pub struct Search {
     pub cgroup: PathBuf,
     /// Steered ports.
     pub ports: Vec<u16>,
+    /// Steered destinations on other ports: local engines.
+    pub endpoints: Vec<SocketAddr>,
     /// The gateway's listener: a connection it has the other end of was redirected, and is none from before.
     pub listener: u16,
     /// Whether they are closed.
@@ -120,7 +122,8 @@ fn look_here(search: &Search, owners: &Owners) -> io::Result<Vec<Earlier>> {
         .collect();
     let is_steered = |socket: &Socket| {
         let port = socket.peer.port();
-        search.ports.contains(&port) && (socket.protocol == Protocol::Tcp || port != PLAIN)
+        let is_port = search.ports.contains(&port) && (socket.protocol == Protocol::Tcp || port != PLAIN);
+        is_port || (socket.protocol == Protocol::Tcp && search.endpoints.contains(&socket.peer))
     };
     let wanted =
         |socket: &&Socket| is_steered(socket) && !redirected.contains(&socket.local) && owners.own(socket);

@@ -56,7 +56,7 @@ pub struct Held {
 pub struct Needs {
     /// It steers with nftables: the tables, and whose socket a connection is.
     pub nftables: bool,
-    /// It attaches again to what is started anew: loading kernel programs.
+    /// It attaches again to what is started anew: loading kernel programs, reading the runtimes' files.
     pub attaches_again: bool,
     /// It removes a cgroup at its end (`gateway run`): the root of the tree is read-only even for root.
     pub removes_cgroup: bool,
@@ -73,7 +73,7 @@ impl Needs {
         };
         let mut needed = Vec::new();
         if self.attaches_again {
-            needed.extend([CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON]);
+            needed.extend([CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON, CAP_DAC_READ_SEARCH]);
         }
         if self.nftables {
             needed.extend([CAP_NET_ADMIN, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH]);

@@ -124,15 +124,15 @@ impl Steering {
         })
     }
 
-    /// Removes what this value holds of steering `cgroup`, which it was made for; connections that go on keep its tables.
+    /// Removes what this value steers; connections that go on keep its tables.
     ///
     /// # Errors
     /// Something cannot be removed.
-    pub fn detach(self: &Arc<Self>, cgroup: &Path) -> Result<(), SteerError> {
-        let (held, cgroup) = (Arc::clone(self), cgroup.to_owned());
+    pub fn detach(self: &Arc<Self>) -> Result<(), SteerError> {
+        let held = Arc::clone(self);
         rights::privileged(move || match &*held {
             Steering::Kernel(steer) => steer.detach(),
-            Steering::Redirect(_) => Redirect::detach_cgroup(&cgroup),
+            Steering::Redirect(redirect) => redirect.let_go(),
         })
     }
 

@@ -72,7 +72,8 @@ pub fn attach(common: &Common, steer: &SteerArgs, places: &PlaceArgs, create: bo
                     path.display()
                 );
             }
-            Stopped::Signal => {}
+            // The programs went with the gateway; their tables are not to stay either.
+            Stopped::Signal => Steering::detach_cgroup(&path)?,
         }
     }
     Ok(0)
@@ -114,8 +115,13 @@ pub fn run(
     check_rights(&config)?;
     let account = launch::account(user)?;
     let name = name.unwrap_or_else(|| format!("gateway-run-{}", std::process::id()));
-    let path = cgroup::create(&name)?;
+    let (path, is_new) = cgroup::create_own(&name)?;
     let outcome = protected(config, &path, command, account);
+    if let (Err(failure), false) = (&outcome, is_new) {
+        // Nothing was started, and what steers an older cgroup may be another gateway's.
+        let _ = writeln!(std::io::stderr(), "gateway: {} is left as it was", path.display());
+        return Err(Failure { code: failure.code, message: failure.message.clone() });
+    }
     let cleared = clear(&path);
     let status = outcome?;
     cleared?;
@@ -158,7 +164,8 @@ fn protected(
     runtime(&config)?.block_on(async {
         let name = target::name_of(path);
         let attachment = Attachment { config: config.clone(), name, cgroup: path.to_owned(), place: None };
-        let (app, doors, addresses) = app::attach(&config, vec![attachment])?;
+        let (app, mut doors, addresses) = app::attach(&config, vec![attachment])?;
+        doors.leaves_interrupts = true;
         app.look_back(&addresses);
         let ends_others = account.is_some();
         let mut child = launch::start(&app, path, command, account)?;
@@ -167,7 +174,7 @@ fn protected(
         app::run(&app, doors, || Ok(app.settle(needs)?), async { status = Some(child.wait().await) }).await?;
         let status = match status {
             Some(status) => status?,
-            // A signal came first. The command got it as well where a terminal sent it; otherwise it is told.
+            // SIGTERM came first; the command is told.
             None => launch::end(&mut child).await?,
         };
         app.close()?;

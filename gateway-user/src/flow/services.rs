@@ -129,6 +129,14 @@ impl Services {
         }
     }
 
+    /// Forgets a network namespace that has ended, which must not live on in what is remembered of its endpoints.
+    pub fn leave(&self, namespace: u64) {
+        self.pool.leave(namespace);
+        let lives =
+            |target: &Target| target.namespace.as_ref().is_none_or(|inside| inside.cookie() != namespace);
+        self.lock_spoken().retain(|(target, _), _| lives(target));
+    }
+
     fn lock_spoken(&self) -> std::sync::MutexGuard<'_, HashMap<(Target, Offer), Alpn>> {
         // A single insert or clear cannot leave the map half changed.
         self.spoken.lock().unwrap_or_else(PoisonError::into_inner)

@@ -20,6 +20,11 @@ use crate::{
 /// Largest reply head accepted from upstream, in bytes.
 const REPLY_HEAD_BYTES: usize = 256 * 1024;
 
+/// How often an HTTP/2 upstream with requests in flight is asked whether it is still there, and how long it may take to
+/// answer: a connection that was lost without a word must not hold the requests after it.
+const PING: std::time::Duration = std::time::Duration::from_secs(20);
+const PONG: std::time::Duration = std::time::Duration::from_secs(10);
+
 /// Largest HTTP/2 reply header list accepted from upstream, in bytes.
 const REPLY_HEAD_BYTES_H2: u32 = 256 * 1024;
 
@@ -163,6 +168,8 @@ where
         Alpn::Http2 => {
             let (sender, connection) = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
                 .timer(TokioTimer::new())
+                .keep_alive_interval(PING)
+                .keep_alive_timeout(PONG)
                 .max_header_list_size(REPLY_HEAD_BYTES_H2)
                 .handshake::<_, SendBody>(TokioIo::new(stream))
                 .await

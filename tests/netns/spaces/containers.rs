@@ -97,7 +97,7 @@ fn a_namespace_that_has_ended_is_forgotten() {
         until(async || listening().await == 1).await;
         // Nothing of the gateway keeps it alive: neither a listener nor a kept connection.
         let inode = std::os::unix::fs::MetadataExt::ino(&inode);
-        until(async || !lives(inode)).await;
+        until(async || !is_held(gateway.pid(), inode)).await;
         gateway.stop().await;
     });
 }
@@ -146,12 +146,13 @@ fn a_namespace_without_loopback_is_reported_and_served_once_it_is_up() {
     });
 }
 
-/// Whether a namespace with this inode exists, as far as any process of the machine shows.
-fn lives(inode: u64) -> bool {
-    let list =
-        std::process::Command::new("lsns").args(["--noheadings", "--type", "net", "--output", "NS"]).output();
-    let list = String::from_utf8(list.expect("util-linux is installed").stdout).expect("text");
-    list.lines().any(|line| line.trim() == inode.to_string())
+/// Whether a process has a descriptor of the network namespace with this inode, which keeps it alive.
+fn is_held(pid: u32, inode: u64) -> bool {
+    let files = std::fs::read_dir(format!("/proc/{pid}/fd")).expect("it runs").flatten();
+    let name = format!("net:[{inode}]");
+    files
+        .filter_map(|file| std::fs::read_link(file.path()).ok())
+        .any(|link| link.as_os_str() == name.as_str())
 }
 
 async fn until(mut holds: impl AsyncFnMut() -> bool) {

@@ -158,6 +158,16 @@ impl Redirect {
         Ok(removed?)
     }
 
+    /// Removes the table while somebody may still hold this value; one that is gone already is fine. The cgroup may be
+    /// gone as well, so the table goes by its own name.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn let_go(&self) -> Result<(), SteerError> {
+        let is_there = tables().iter().any(|table| rules::removal(table) == self.removal);
+        if is_there { Ok(nft::apply(REMOVE, &self.removal)?) } else { Ok(()) }
+    }
+
     /// The same for a cgroup this process does not serve. No table, or no `nft`, is fine.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use super::maps::{Table, pinned_table};
 use super::{Steer, SteerError, own_namespace, pins};
 use gateway_ebpf::{Endpoint, Ip, Listener};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::path::Path;
 
 /// A namespace's cookie and the listeners in it.
@@ -28,6 +28,14 @@ impl Steer {
     /// where there never was a listener: refused with `fail: closed`.
     pub fn forget(&self, netns: u64) {
         self.maps.listeners.take(netns);
+    }
+
+    /// Where connections of this cgroup are steered to, in whichever namespace.
+    pub fn listeners(&self) -> Vec<SocketAddr> {
+        let listeners = self.listening_in().into_iter().filter_map(|cookie| self.maps.listeners.get(cookie));
+        let ends = listeners.flat_map(|listener| [listener.v4, listener.v6]).filter(|end| end.port != 0);
+        ends.map(|end| SocketAddr::new(Ipv6Addr::from(end.ip.octets()).to_canonical(), end.port as u16))
+            .collect()
     }
 
     /// Cookies of the namespaces with listeners, the gateway's own and those of an earlier gateway included.
