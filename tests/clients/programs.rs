@@ -80,6 +80,8 @@ pub const GEMINI_CLI: Program = Program {
     host: GOOGLE,
     path: ":streamGenerateContent",
     model: FLASH,
+    // The simulated prose repeats itself, which Gemini CLI would take for a model that is stuck, and ask again.
+    home: Some((".gemini/settings.json", r#"{"model":{"disableLoopDetection":true}}"#)),
     ..openai(&[
         "node",
         "{installed}/agents/node_modules/@google/gemini-cli/bundle/gemini.js",
