@@ -71,7 +71,10 @@ fn after_start_every_thread_has_what_it_needs_and_all_goes_on_working() {
                 // A namespace that comes later is entered all the same.
                 let space = net.container();
                 let _lives = net.lives(&cgroup, &space);
-                assert_eq!(status(&net.ask(&cgroup, Some(&space), "hello").await), "200");
+                // What connects before the gateway listens there is refused.
+                let served =
+                    async { while status(&net.ask(&cgroup, Some(&space), "hello").await) != "200" {} };
+                tokio::time::timeout(PATIENCE, served).await.expect("the namespace is served");
             }
             let records = gateway.state.records_until(|records| !records.is_empty()).await;
             assert!(!records.is_empty(), "the store is still written");
