@@ -153,7 +153,7 @@ impl ReplyStream {
         };
         events.drop_held();
         events.count_sent();
-        if events.sent.terminal {
+        if events.sent.is_over(0, 0) {
             return true;
         }
         let usage = events.usage.unwrap_or_default();
@@ -228,9 +228,14 @@ impl ReplyStream {
         self.events().is_some_and(Events::is_started)
     }
 
-    /// Whether the provider reported an error in the stream.
+    /// Whether the provider reported an error in the stream, and the answer did not go on after it.
     pub fn has_error(&self) -> bool {
         self.events().is_some_and(|events| events.error)
+    }
+
+    /// How many errors the provider reported in events that do not end the answer.
+    pub fn errors(&self) -> u32 {
+        self.events().map_or(0, |events| events.errors)
     }
 
     fn events(&self) -> Option<&Events> {

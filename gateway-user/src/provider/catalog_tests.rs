@@ -55,6 +55,26 @@ fn hosts_and_paths_lead_to_routes() {
 }
 
 #[test]
+fn what_is_posted_to_models_is_no_control() {
+    let catalog = Catalog::builtin();
+    for (host, path) in [
+        ("generativelanguage.googleapis.com", "/v1beta/models/gemini-2.5-pro:batchGenerateContent"),
+        ("generativelanguage.googleapis.com", "/v1/models/imagen-4:predict"),
+        ("generativelanguage.googleapis.com", "/v1beta/models/veo-3:predictLongRunning"),
+        ("compatible.invalid", "/v1/models/gemini-2.5-pro:batchGenerateContent"),
+        ("api.openai.com", "/v1/models/gpt-5"),
+        ("chatgpt.com", "/backend-api/codex/models/gpt-5"),
+        ("api.anthropic.com", "/v1/models/claude-opus-4-8"),
+        ("ollama.com", "/api/create"),
+    ] {
+        let host = catalog.host(host).expect("known");
+        assert_eq!(host.route("POST", path).class, Class::Inference, "{path}");
+        assert_eq!(host.route("GET", path).class, Class::Control, "{path}");
+    }
+    check("ollama.com", "POST", "/api/pull", Some(("ollama-cloud", Class::Control, "opaque", "models")));
+}
+
+#[test]
 fn an_operators_file_adds_and_replaces() {
     let mut catalog = Catalog::builtin();
     let text =

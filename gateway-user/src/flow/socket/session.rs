@@ -178,7 +178,11 @@ impl Session {
     pub fn take_from_server(&mut self, message: Message, out: &mut Out<'_>) -> Option<Close> {
         let begun = Instant::now();
         self.messages.down += 1;
+        let (errors, running) = (self.turn.stream.errors(), self.turn.stream.is_started());
         self.turn.take(message, &mut self.released);
+        if running && self.turn.stream.errors() > errors {
+            self.give_back_newest();
+        }
         let started = self.turn.stream.is_started() || !self.route.dialect.is_known();
         if started && let Err(refused) = self.started() {
             return Some(self.cut(Reason::BudgetExceeded, &refused, out));

@@ -39,7 +39,10 @@ pub struct Events {
     pub(super) usage: Option<Usage>,
     pub(super) findings: Vec<Located>,
     pub(super) stop: Option<Stop>,
+    /// The provider reported an error, after which no more text of the answer came.
     pub(super) error: bool,
+    /// Errors reported so far that do not end the answer themselves.
+    pub(super) errors: u32,
     /// Something blocked stands in the event at hand.
     sealed: bool,
     scratch: Scratch,
@@ -89,12 +92,13 @@ impl Events {
             queue: VecDeque::new(),
             held: 0,
             run: Run::default(),
-            sent: Sent { array: options.array, ..Sent::default() },
+            sent: Sent { array: options.array, resumes: dialect.resumes(), ..Sent::default() },
             released: Vec::new(),
             usage: None,
             findings: Vec::new(),
             stop: None,
             error: false,
+            errors: 0,
             sealed: false,
             scratch: Scratch::default(),
         }
@@ -154,7 +158,10 @@ impl Events {
 
     /// Whether the last event has been released.
     pub fn is_complete(&self) -> bool {
-        self.sent.terminal || self.released.iter().any(|gone| gone.marks.terminal)
+        let seen =
+            |(choices, finished), gone: &Gone| (choices | gone.marks.choices, finished | gone.marks.finished);
+        let (choices, finished) = self.released.iter().fold((0, 0), seen);
+        self.sent.is_over(choices, finished) || self.released.iter().any(|gone| gone.marks.terminal)
     }
 
     /// Whether the answer has begun.
@@ -221,7 +228,13 @@ impl Events {
             self.end_channels(&marks);
             self.apply(None);
         }
+        if self.sent.resumes {
+            self.resume();
+        }
         let text = self.scan(payload(&raw, &data));
+        if self.error && !marks.error && text > 0 && self.is_started() {
+            self.error = false;
+        }
         self.end_channels(&marks);
         let dropped = marks.only_usage && self.options.strip_usage;
         let fresh = self.queue.is_empty() && self.scratch.edits.is_empty() && !dropped && self.stop.is_none();

@@ -119,6 +119,43 @@ fn arguments_of_calls_and_odd_items_are_judged() {
     }
 }
 
+/// A chunk of one candidate's text that says it is the last.
+fn last(candidate: u16, text: &str) -> Value {
+    let mut last = chunk(json!({"text": text}), Some("STOP"));
+    last["candidates"][0]["index"] = json!(candidate);
+    last
+}
+
+#[test]
+fn a_value_over_chunks_that_all_say_stop_is_masked() {
+    for at in 1..KEY.len() {
+        let stream = sse(&[last(0, &KEY[..at]), last(0, &KEY[at..]), last(0, " end")]);
+        let outcome = check(&Gemini, ReplyOptions::default(), stream.as_bytes());
+        assert_eq!(texts(&outcome.bytes)["candidate 0 text"], "[KEY] end", "{at}");
+        assert!(outcome.complete);
+    }
+}
+
+#[test]
+fn a_cut_after_a_stop_that_was_none_says_why() {
+    for (candidate, shown) in [(0, "Hello\n\nno"), (1, "\n\nno")] {
+        let chunks = [last(0, "Hello"), last(candidate, " forbidden-1234 more")].map(|chunk| sse(&[chunk]));
+        let whole = chunks.concat();
+        for pushes in [vec![whole.as_str()], vec![chunks[0].as_str(), chunks[1].as_str()]] {
+            let mut machine = ReplyStream::new(Arc::clone(&ENGINE), &Gemini, ReplyOptions::default());
+            let (mut bytes, mut out) = (Vec::new(), Vec::new());
+            for part in pushes {
+                machine.push(Bytes::copy_from_slice(part.as_bytes()), &mut out);
+                out.drain(..).for_each(|released| bytes.extend_from_slice(&released.bytes));
+            }
+            assert!(matches!(machine.stop(), Some(Stop::Blocked(_))) && !machine.is_complete());
+            assert!(machine.cut(Reason::PolicyBlocked, "no", &mut out));
+            out.drain(..).for_each(|released| bytes.extend_from_slice(&released.bytes));
+            assert_eq!(texts(&bytes)[&format!("candidate {candidate} text")], shown);
+        }
+    }
+}
+
 fn cut(part: &str, options: ReplyOptions) -> Vec<u8> {
     let mut machine = ReplyStream::new(Arc::clone(&ENGINE), &Gemini, options);
     let mut out = Vec::new();

@@ -144,6 +144,38 @@ fn a_value_that_only_the_last_event_holds_is_masked() {
     assert_eq!(outcome.findings.len(), 1);
 }
 
+/// The texts of deltas of a Realtime answer, of which `between` comes after the first, and the machine afterwards.
+fn realtime(deltas: [&str; 2], between: &Value) -> (String, ReplyStream) {
+    let options = ReplyOptions { messages: true, ..ReplyOptions::default() };
+    let mut machine = ReplyStream::new(Arc::clone(&ENGINE), &OpenAiResponses, options);
+    let delta = |text: &str| json!({"type": "response.output_text.delta", "output_index": 0, "content_index": 0, "delta": text});
+    let created = json!({"type": "response.created", "response": {"id": "resp_1"}});
+    let mut out = Vec::new();
+    for event in [&created, &delta(deltas[0]), between, &delta(deltas[1]), &delta(" end")] {
+        machine.message(Bytes::from(event.to_string()), &mut out);
+    }
+    machine.finish(&mut out);
+    let said = |released: &Released| serde_json::from_slice::<Value>(&released.bytes).expect("JSON");
+    let said = out.iter().map(|released| said(released)["delta"].as_str().unwrap_or_default().to_owned());
+    (said.collect(), machine)
+}
+
+#[test]
+fn an_item_of_the_conversation_ends_no_running_text() {
+    let item = json!({"type": "message", "role": "user", "content": [{"type": "input_text", "text": "hi"}]});
+    let done = json!({"type": "conversation.item.done", "item": item});
+    for at in 1..KEY.len() {
+        assert_eq!(realtime([&KEY[..at], &KEY[at..]], &done).0, "[KEY] end", "{at}");
+    }
+}
+
+#[test]
+fn an_answer_that_goes_on_after_an_error_has_none() {
+    let error = json!({"type": "error", "error": {"code": "conversation_already_has_active_response", "message": "no"}});
+    let (said, machine) = realtime([&KEY[..9], &KEY[9..]], &error);
+    assert_eq!((said.as_str(), machine.errors(), machine.has_error()), ("[KEY] end", 1, false));
+}
+
 #[test]
 fn sound_is_no_text() {
     let sound = "AKIAQYLPMN5HHHFPZAM2";

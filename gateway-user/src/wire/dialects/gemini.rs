@@ -48,6 +48,10 @@ impl Dialect for Gemini {
         marks(facts)
     }
 
+    fn resumes(&self) -> bool {
+        true
+    }
+
     fn count(&self, tokens: &Tokenised, usage: &mut Usage) {
         count(tokens, usage);
     }
@@ -86,6 +90,10 @@ impl Dialect for GeminiWrapped {
         marks(facts)
     }
 
+    fn resumes(&self) -> bool {
+        true
+    }
+
     fn count(&self, tokens: &Tokenised, usage: &mut Usage) {
         count(tokens, usage);
     }
@@ -115,7 +123,8 @@ fn refine(reading: &mut Reading) {
     reading.facts.block = (speaks && !thinks).then_some(THOUGHTS);
 }
 
-/// Every event may be the first one. The one in which its candidates finish is the last with text.
+/// Every event may be the first one. The one in which its candidates finish is the last with text, but some servers
+/// write a finish into every event.
 fn marks(facts: &Facts) -> Marks {
     Marks {
         start: true,
@@ -123,7 +132,6 @@ fn marks(facts: &Facts) -> Marks {
         ends_first: facts.block.is_some(),
         choices: facts.choices,
         finished: facts.finished,
-        terminal: facts.finished != 0 && facts.finished == facts.choices,
         error: facts.error,
         usage: facts.tokens.input.is_some() || facts.tokens.output.is_some(),
         ..Marks::default()
@@ -149,7 +157,7 @@ fn count(tokens: &Tokenised, usage: &mut Usage) {
 /// The last items of a stream: for each open candidate a text with the reason and an ordinary finish. A finish for
 /// safety would hide the text in some clients.
 fn write(sent: &Sent, ending: &Ending<'_>, wrap: impl Fn(String) -> String) -> Vec<u8> {
-    if sent.terminal {
+    if sent.is_over(0, 0) {
         return Vec::new();
     }
     let mut out = String::new();

@@ -78,6 +78,12 @@ pub trait Dialect: Send + Sync + Debug {
         None
     }
 
+    /// Whether a choice may go on after it finished, as with servers that write a finish into every event. If so, its
+    /// texts end with the body, and the answer is over once all its choices have finished and none has gone on.
+    fn resumes(&self) -> bool {
+        false
+    }
+
     /// Whether an early ending has to repeat what was said. If so, [`Dialect::remember`] is given every event that goes
     /// to the client.
     fn remembers(&self) -> bool {
@@ -210,6 +216,8 @@ pub struct Sent {
     pub terminal: bool,
     /// The stream is one JSON array, whose items are its events.
     pub array: bool,
+    /// Finished choices may go on ([`Dialect::resumes`]).
+    pub resumes: bool,
     /// What an early ending has to repeat.
     pub answer: Answer,
 }
@@ -235,6 +243,12 @@ impl Sent {
         if self.created == 0 {
             self.created = facts.created.unwrap_or(0);
         }
+    }
+
+    /// Whether nothing follows, once the choices `choices` and the finishes `finished` have gone out too.
+    pub fn is_over(&self, choices: u64, finished: u64) -> bool {
+        let (choices, finished) = (self.choices | choices, self.finished | finished);
+        self.terminal || self.resumes && choices != 0 && choices & !finished == 0
     }
 
     /// Takes in an event that goes to the client.

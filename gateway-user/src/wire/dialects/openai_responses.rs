@@ -75,7 +75,7 @@ impl Dialect for OpenAiResponses {
             | b"response.done"
             | b"response.cancelled" => (marks.stop, marks.terminal) = (true, true),
             b"error" => marks.error = true,
-            other if other.ends_with(b".done") => marks.closes = Some(block),
+            other if other.ends_with(b".done") => marks.closes = facts.block,
             _ => {}
         }
         marks.ends_first = marks.stop || marks.closes.is_some();

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::{MOST_WAITING, Out, Session};
 use crate::{
-    audit::Digest,
+    audit::{Digest, Verdict},
     flow::{
         exchange::{self, take_in},
         flow::Flow,
@@ -54,9 +54,19 @@ impl Session {
         None
     }
 
-    /// Whether no answer runs; one that ended in an error has had its last message.
+    /// Whether no answer runs; one that ended in an error has had its last message. An answer of which something is
+    /// held back may yet go on after an error, as Realtime's do.
     fn is_turn_over(&self) -> bool {
-        self.turn.asked.is_none() || self.turn.stream.has_error()
+        let stream = &self.turn.stream;
+        self.turn.asked.is_none() || stream.has_error() && !(stream.is_started() && stream.held() > 0)
+    }
+
+    /// An error in the middle of an answer: Realtime so refuses to begin another one. What was asked for last will not
+    /// come, and gets its reservation back.
+    pub(super) fn give_back_newest(&mut self) {
+        if let Some(Asked { mut flow, .. }) = self.asked.pop_back() {
+            flow.end(Verdict::Allowed, Some("the provider answered with an error"));
+        }
     }
 
     /// Judges, remembers and reserves, as for a request of its own.

@@ -47,6 +47,7 @@ impl Events {
             self.sent.name(payload, &self.reading.facts);
         }
         self.error |= marks.error;
+        self.errors = self.errors.saturating_add(u32::from(marks.error && !marks.stop));
         marks
     }
 
@@ -152,13 +153,31 @@ impl Events {
         index
     }
 
+    /// Takes back what earlier events said of the end of choices that go on in the event in `reading`. They count as
+    /// open even where the event never goes out, so that a cut still says why.
+    pub(super) fn resume(&mut self) {
+        let pieces = self.reading.pieces.iter();
+        let said = pieces.filter(|piece| matches!(piece.reach, Reach::Running | Reach::Whole));
+        let said = said.filter(|piece| !piece.span.is_empty());
+        let going_on = said.fold(0, |choices, piece| choices | bit(piece.channel.choice));
+        let earlier = self.queue.iter_mut().map(|event| &mut event.marks);
+        for marks in earlier.chain(self.released.iter_mut().map(|gone| &mut gone.marks)) {
+            marks.finished &= !going_on;
+        }
+        self.sent.finished &= !going_on;
+        self.sent.choices |= going_on;
+    }
+
     /// Ends the running texts that end with an event.
     pub(super) fn end_channels(&mut self, marks: &Marks) {
         if marks.stop {
             self.end_tracks(|_| true);
-        } else if marks.closes.is_some() || marks.finished != 0 {
+            return;
+        }
+        let finished = if self.sent.resumes { 0 } else { marks.finished };
+        if marks.closes.is_some() || finished != 0 {
             self.end_tracks(|channel| {
-                marks.closes == Some(channel.block) || marks.finished & bit(channel.choice) != 0
+                marks.closes == Some(channel.block) || finished & bit(channel.choice) != 0
             });
         }
     }
