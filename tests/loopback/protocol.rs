@@ -33,6 +33,47 @@ async fn an_expectation_is_answered_here_and_not_passed_on() {
 }
 
 #[tokio::test]
+async fn an_offer_of_h2c_does_not_keep_a_request_from_being_read() {
+    let key = gateway::simulate::sample_key();
+    for mode in ["strict", "warn"] {
+        let provider = provider().await;
+        let upstream = format!("https://localhost:{}", provider.https.port());
+        let gateway = Gateway::proxy(&provider, &upstream, &["--mode", mode]).await;
+        let mut connection = Connection::plain(gateway.address).await;
+        // As Java's HttpClient asks on each connection in clear.
+        for sent in 1..=2 {
+            let body = chat(&format!("use {key} please"), "deltas=3", true);
+            let request = format!(
+                "POST {PATH} HTTP/1.1\r\nHost: h\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\
+                 HTTP2-Settings: AAEAAEAAAAIAAAAB\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len()
+            );
+            connection.send(request.as_bytes()).await;
+            let reply = connection.reply().await;
+            assert_eq!((reply.status, reply.complete), (200, true), "{mode}: {}", reply.text());
+            assert_eq!(provider.received().len(), sent);
+        }
+        for received in provider.received() {
+            let text = received.text();
+            // Warn mode changes nothing, but it says what it found.
+            assert_eq!(text.contains("_REDACTED]"), mode == "strict", "{mode}: {text}");
+            assert_eq!(text.contains(&key), mode == "warn", "{mode}: {text}");
+            let names = ["upgrade", "http2-settings", "connection"];
+            assert!(
+                received.headers.iter().all(|(name, _)| !names.contains(&name.to_lowercase().as_str())),
+                "{mode}: {:?}",
+                received.headers
+            );
+        }
+        let records = gateway.state.records_until(|records| records.len() == 2).await;
+        for record in &records {
+            assert_eq!(record["findings"][0]["direction"], "request", "{mode}: {record}");
+        }
+        gateway.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn connections_are_kept_and_used_again_on_both_sides() {
     let provider = provider().await;
     let gateway =

@@ -374,6 +374,25 @@ async fn row_server_speaks_first() {
 }
 
 #[tokio::test]
+async fn row_a_client_that_only_ends_its_half_is_relayed() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let stage = Stage::new(&[]).await;
+    let mut stream = stage.tunnel(&format!("127.0.0.1:{port}")).await.into_stream();
+    // The gateway connects once nobody has spoken for a while.
+    let (mut server, _) = tokio::time::timeout(PATIENCE, listener.accept()).await.unwrap().unwrap();
+    stream.shutdown().await.unwrap();
+    let mut said = Vec::new();
+    tokio::time::timeout(PATIENCE, server.read_to_end(&mut said)).await.unwrap().unwrap();
+    server.write_all(b"it is noon").await.unwrap();
+    drop(server);
+    let mut answer = Vec::new();
+    tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await.unwrap().unwrap();
+    assert_eq!((said.as_slice(), answer.as_slice()), (&b""[..], &b"it is noon"[..]));
+    check(&stage.recorded().await, "relayed", "");
+}
+
+#[tokio::test]
 async fn row_a_client_that_waits_before_its_hello_is_inspected_like_any_other() {
     let stage = Stage::new(&[]).await;
     let tunnel = stage.tunnel(&stage.secure()).await;

@@ -36,7 +36,7 @@ pub enum Opening {
     Socks,
     /// Nothing within the time a client may stay silent.
     Silent,
-    /// The server spoke first.
+    /// The server speaks first, or nobody does.
     ServerFirst,
     /// Something else.
     Other,

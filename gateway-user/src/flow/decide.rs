@@ -104,7 +104,7 @@ pub fn decide(policy: &Policy<'_>, asked: &Asked<'_>, opening: Opening) -> Decis
         Opening::Malformed(why) => policy.blind(said, llm, why),
         Opening::Socks => policy.blind(said, true, "a SOCKS greeting: another proxy hides where it goes"),
         Opening::Silent | Opening::ServerFirst => {
-            policy.blind(said, llm, "the server spoke first at the address of an LLM host")
+            policy.blind(said, llm, "the client did not speak first at the address of an LLM host")
         }
         Opening::Other => policy.blind(said, llm, "an LLM host is spoken to in neither TLS nor HTTP"),
     }

@@ -48,6 +48,7 @@ pub async fn exchange(site: Arc<Site>, mut request: Request<Incoming>) -> Respon
         }
         Ok(None) if upgrade::is_wanted(&request) => upgrade::carry(&site, flow, request).await,
         Ok(None) => {
+            upgrade::ignore(request.headers_mut());
             if site.is_misdirected(&request) {
                 flow.warn("the request names another host than the connection was opened to");
             }

@@ -86,8 +86,7 @@ pub(super) async fn look(services: Arc<Services>, origin: Origin, stream: Client
         return go(services, origin, opening, stream, server).await;
     }
     match reach::who_speaks_first(&services, &origin, stream, server).await {
-        Ok(Some(spoke)) => go(services, origin, spoke.opening, spoke.client, Some(spoke.server)).await,
-        Ok(None) => {}
+        Ok(spoke) => go(services, origin, spoke.opening, spoke.client, Some(spoke.server)).await,
         Err(error) => {
             services.row(&origin, None, Fate::Failed).connection();
             Flow::connection(&services, &origin, None).end(Verdict::Failed, Some(&error.to_string()));

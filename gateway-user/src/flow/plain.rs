@@ -11,6 +11,9 @@ const MOST_HEADERS: usize = 128;
 /// Longest method that is taken for one; the longest registered is 17 letters.
 const MOST_METHOD: usize = 24;
 
+/// Longest name of a user that is taken for one in a SOCKS 4 greeting, in bytes.
+const MOST_USER: usize = 255;
+
 /// What an HTTP/2 client says first (RFC 9113 §3.4).
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -58,8 +61,8 @@ pub enum Asks {
 
 /// Looks at all bytes that have arrived, from the first.
 pub fn peek(bytes: &[u8]) -> Peek {
-    if is_socks(bytes) {
-        return Peek::Socks;
+    if let Some(seen) = socks(bytes) {
+        return seen;
     }
     if bytes.len() >= PREFACE.len() && bytes.starts_with(PREFACE) {
         return Peek::Http2;
@@ -106,13 +109,38 @@ fn begins_like_a_request(bytes: &[u8]) -> bool {
     method <= MOST_METHOD && (method == bytes.len() || (method > 0 && bytes[method] == b' '))
 }
 
-/// SOCKS 5: version, number of methods, methods. SOCKS 4: version, command, port, address, user with a zero behind it.
-fn is_socks(bytes: &[u8]) -> bool {
-    match bytes {
-        [5, methods, rest @ ..] => *methods > 0 && rest.len() == usize::from(*methods),
-        [4, 1 | 2, rest @ ..] => rest.len() > 6 && rest.last() == Some(&0),
-        _ => false,
-    }
+/// A SOCKS greeting, whatever comes behind it, or the beginning of one.
+fn socks(bytes: &[u8]) -> Option<Peek> {
+    let whole = match bytes {
+        [5, rest @ ..] => is_whole_socks5(rest)?,
+        [4, rest @ ..] => is_whole_socks4(rest)?,
+        _ => return None,
+    };
+    Some(if whole { Peek::Socks } else { Peek::NeedMore })
+}
+
+/// Behind the version: number of methods, methods that are assigned or private (RFC 1928 §3). None when it is not that.
+fn is_whole_socks5(rest: &[u8]) -> Option<bool> {
+    let Some((count, rest)) = rest.split_first() else { return Some(false) };
+    let count = usize::from(*count);
+    let methods = &rest[..rest.len().min(count)];
+    let plausible = count > 0 && methods.iter().all(|method| matches!(method, 0..=9 | 0x80..=0xFE));
+    plausible.then_some(methods.len() == count)
+}
+
+/// Behind the version: command, port, address, a user's name with a zero behind it. None when it is not that.
+fn is_whole_socks4(rest: &[u8]) -> Option<bool> {
+    let to = match rest {
+        [] => return Some(false),
+        [1 | 2, to @ ..] => to,
+        _ => return None,
+    };
+    let Some((to, user)) = to.split_at_checked(6) else { return Some(false) };
+    let end = user.iter().position(|byte| *byte == 0);
+    let name = &user[..end.unwrap_or(user.len())];
+    let named = name.len() <= MOST_USER && name.iter().all(|byte| *byte >= b' ');
+    let plausible = named && to[..2] != [0; 2] && to[2..] != [0; 4];
+    plausible.then_some(end.is_some())
 }
 
 #[cfg(test)]
@@ -149,10 +177,11 @@ mod tests {
         ];
         for (bytes, expected) in cases {
             check(bytes, expected);
-            if !matches!(expected, Peek::Socks) {
-                for end in 1..bytes.len() {
-                    check(&bytes[..end], &Peek::NeedMore);
-                }
+            for end in 1..bytes.len() {
+                check(&bytes[..end], &Peek::NeedMore);
+            }
+            if *expected == Peek::Socks {
+                check(&[bytes, &b"more"[..]].concat(), expected);
             }
         }
     }
@@ -168,6 +197,12 @@ mod tests {
             b"CONNECT nowhere HTTP/1.1\r\n\r\n",
             b"AVERYLONGWORDTHATISNOMETHODATALL",
             &[5, 0],
+            &[5, 1, 0x20],
+            &[5, 3, 0, 0xFF],
+            &[4, 0],
+            &[4, 1, 0, 0, 192, 0, 2, 1, 0],
+            &[4, 1, 1, 187, 0, 0, 0, 0, 0],
+            &[4, 1, 1, 187, 192, 0, 2, 1, 7],
         ] {
             check(bytes, &Peek::Other);
         }

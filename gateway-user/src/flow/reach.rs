@@ -40,7 +40,7 @@ pub async fn reach(services: &Services, origin: &Origin) -> io::Result<TcpStream
         .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
 }
 
-/// A connection on which somebody has spoken.
+/// A connection of which it is known who speaks first.
 pub struct Spoke {
     /// What was said: by the client, or [`Opening::ServerFirst`].
     pub opening: Opening,
@@ -51,16 +51,17 @@ pub struct Spoke {
 }
 
 /// Connects a silent client's connection and waits until one side speaks. A client that only waited before its hello
-/// is thus looked at like any other. None when neither speaks within the time a connection may be idle.
+/// is thus looked at like any other. When the client ends its half, or nobody speaks within the time a connection may
+/// be idle, the first word is the server's, whether or not it comes.
 ///
 /// # Errors
-/// When the server cannot be connected, or the client goes away.
+/// When the server cannot be connected, or the client's connection breaks.
 pub async fn who_speaks_first(
     services: &Services,
     origin: &Origin,
     client: Client,
     server: Option<TcpStream>,
-) -> io::Result<Option<Spoke>> {
+) -> io::Result<Spoke> {
     let server = match server {
         Some(server) => server,
         None => reach(services, origin).await?,
@@ -70,20 +71,17 @@ pub async fn who_speaks_first(
     let limits = &services.config.limits;
     let client_spoke = tokio::select! {
         biased;
-        count = client.read_buf(&mut read) => match count? {
-            0 => return Ok(None),
-            _ => true,
-        },
+        count = client.read_buf(&mut read) => count? > 0,
         ready = server.readable() => {
             ready?;
             false
         }
-        () = tokio::time::sleep(limits.idle) => return Ok(None),
+        () = tokio::time::sleep(limits.idle) => false,
     };
     if !client_spoke {
         let client = Prefixed::new(read.freeze(), client);
-        return Ok(Some(Spoke { opening: Opening::ServerFirst, client, server }));
+        return Ok(Spoke { opening: Opening::ServerFirst, client, server });
     }
     let (opening, client) = arrival::look_on(client, read, limits.handshake).await?;
-    Ok(Some(Spoke { opening, client, server }))
+    Ok(Spoke { opening, client, server })
 }

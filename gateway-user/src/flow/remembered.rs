@@ -106,6 +106,9 @@ fn without_stream(body: &[u8], take: impl FnMut(&[u8])) {
 /// How the names of both members begin.
 const KEY: &[u8] = b"\"stream";
 
+/// Longest `stream_options` that is found, in bytes: without a bound, every key in a body would be searched to its end.
+const MOST_OPTIONS: usize = 256;
+
 /// Joins what is left with the commas it needs.
 struct Parts<F> {
     take: F,
@@ -142,7 +145,8 @@ fn member(from: &[u8]) -> Option<usize> {
     let words = [&b"true"[..], b"false", b"null"];
     let length = match words.iter().find(|word| value.starts_with(word)) {
         Some(word) => word.len(),
-        None => value.starts_with(b"{").then(|| memchr::memchr(b'}', value))?.map(|at| at + 1)?,
+        None if value.starts_with(b"{") => memchr::memchr(b'}', &value[..value.len().min(MOST_OPTIONS)])? + 1,
+        None => return None,
     };
     Some(from.len() - value.len() + length)
 }
@@ -187,6 +191,9 @@ mod tests {
         assert_ne!(digest(r#"{"model":"m","messages":["\"stream\":true"]}"#), plain);
         assert_ne!(digest(r#"{"model":"m","messages":[],"streams":true}"#), plain);
         assert_ne!(digest(r#"{"model":"m","messages":[],"stream":{"#), plain);
+        let long = |spaces| format!(r#"{{"model":"m","messages":[],"stream":{{{}}}}}"#, " ".repeat(spaces));
+        assert_eq!(digest(&long(MOST_OPTIONS - 2)), plain);
+        assert_ne!(digest(&long(MOST_OPTIONS - 1)), plain, "it is not looked for any further");
         assert_ne!(
             remembered.digest(("other", None), "/v1/messages", br#"{"model":"m","messages":[]}"#),
             plain

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Request, StatusCode, header};
-use hyper::body::Incoming;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header};
+use hyper::body::{Body, Incoming};
 use hyper_util::rt::TokioIo;
 
 use super::{
@@ -20,9 +20,35 @@ use crate::{
 /// What the record says about a relayed upgrade.
 const UNINSPECTED: &str = "the connection was upgraded and is not inspected";
 
-/// Whether a request asks to switch protocols (RFC 9110 §7.8).
-pub fn is_wanted<B>(request: &Request<B>) -> bool {
-    request.headers().contains_key(header::UPGRADE)
+/// Goes with an `Upgrade: h2c` (RFC 7540 §3.2.1).
+const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
+
+/// Whether a request asks to switch protocols (RFC 9110 §7.8) and has nothing in it to be read. One with a body is an
+/// ordinary request first: some clients offer h2c with each they send in clear.
+pub fn is_wanted<B: Body>(request: &Request<B>) -> bool {
+    request.headers().contains_key(header::UPGRADE) && request.body().is_end_stream()
+}
+
+/// Takes the wish to switch protocols out of a request's head, as any server may ignore it (RFC 9110 §7.8).
+pub fn ignore(headers: &mut HeaderMap) {
+    if headers.remove(header::UPGRADE).is_none() {
+        return;
+    }
+    headers.remove(HTTP2_SETTINGS);
+    let goes = [header::UPGRADE, HTTP2_SETTINGS];
+    let kept: Vec<HeaderValue> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
+        .map(<[u8]>::trim_ascii)
+        .filter(|token| !token.is_empty())
+        .filter(|token| goes.iter().all(|name| !token.eq_ignore_ascii_case(name.as_str().as_bytes())))
+        .filter_map(|token| HeaderValue::from_bytes(token).ok())
+        .collect();
+    headers.remove(header::CONNECTION);
+    for token in kept {
+        headers.append(header::CONNECTION, token);
+    }
 }
 
 /// Carries a WebSocket message by message, unless the configuration says otherwise.
@@ -65,4 +91,41 @@ pub async fn carry(site: &Arc<Site>, mut flow: Flow, mut request: Request<Incomi
         }
     });
     Ok(reply.map(|_| ReplyBody::whole(Bytes::new())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(lines: &[(&'static str, &'static str)], expected: &[(&str, &str)]) {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        ignore(&mut headers);
+        let left: Vec<_> =
+            headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+        assert_eq!(left, expected);
+    }
+
+    #[test]
+    fn the_wish_to_switch_goes_and_the_rest_stays() {
+        let h2c = [("upgrade", "h2c"), ("http2-settings", "AAEAAEAA")];
+        check(&[h2c[0], h2c[1], ("connection", "Upgrade, HTTP2-Settings")], &[]);
+        check(
+            &[h2c[0], h2c[1], ("connection", "x-a,upgrade ,"), ("connection", "HTTP2-Settings, close")],
+            &[("connection", "x-a"), ("connection", "close")],
+        );
+        check(&[("connection", "keep-alive, x-a")], &[("connection", "keep-alive, x-a")]);
+    }
+
+    #[test]
+    fn a_request_with_a_body_is_an_ordinary_one() {
+        let request = |body: &'static str| {
+            let body = http_body_util::Full::new(Bytes::from(body));
+            Request::builder().header(header::UPGRADE, "h2c").body(body).unwrap()
+        };
+        assert!(is_wanted(&request("")));
+        assert!(!is_wanted(&request("{}")));
+    }
 }

@@ -129,19 +129,21 @@ impl Pump {
         done || self.ending.is_some_and(|since| since.elapsed() >= CLOSE_WAIT)
     }
 
-    /// When something is to be done although nothing happens.
+    /// When something is to be done although nothing happens. What would not be done any more must not be waited for:
+    /// its time, once past, would fire again and again.
     fn due(&self) -> Instant {
-        let idle = self.heard + self.idle;
-        let stall = (self.session.held() > 0 && !self.relaxed).then(|| self.server_heard + STALL);
-        let ending = self.ending.map(|since| since + CLOSE_WAIT);
-        [stall, ending].into_iter().flatten().fold(idle, Instant::min)
+        let stalls = self.session.held() > 0 && !self.relaxed && !self.closed;
+        let stall = self.server_heard + STALL;
+        let end = self.ending.map_or(self.heard + self.idle, |since| since + CLOSE_WAIT);
+        if stalls { end.min(stall) } else { end }
     }
 
     fn waited(&mut self) {
         let now = Instant::now();
         if now >= self.heard + self.idle && self.ending.is_none() {
             self.close(Close::away("nothing came for too long"));
-        } else if self.session.held() > 0 && !self.relaxed && now >= self.server_heard + STALL {
+        } else if self.session.held() > 0 && !self.relaxed && !self.closed && now >= self.server_heard + STALL
+        {
             self.relaxed = true;
             let mut out = Out { client: &mut self.client.out, server: &mut self.server.out };
             if let Some(close) = self.session.stalled(&mut out) {

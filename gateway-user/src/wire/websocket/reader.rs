@@ -61,6 +61,8 @@ pub struct Reader {
     inflater: Option<Inflater>,
     buffer: BytesMut,
     open: Option<Open>,
+    /// The frame that could not be read, where it belongs to no open message.
+    failed: Bytes,
     closed: bool,
 }
 
@@ -69,6 +71,7 @@ struct Open {
     kind: Kind,
     compressed: bool,
     raw: BytesMut,
+    /// Unmasked; empty while the message is decompressed.
     payload: Vec<u8>,
     frames: u32,
 }
@@ -77,7 +80,7 @@ impl Reader {
     /// A reader before the first byte.
     pub fn new(options: ReaderOptions) -> Reader {
         let inflater = options.deflate.map(|keeps| Inflater::new(keeps, options.most));
-        Reader { options, inflater, buffer: BytesMut::new(), open: None, closed: false }
+        Reader { options, inflater, buffer: BytesMut::new(), open: None, failed: Bytes::new(), closed: false }
     }
 
     /// Where the next bytes are to be appended.
@@ -102,7 +105,8 @@ impl Reader {
             }
             if head.opcode.is_control() {
                 let raw = self.buffer.split_to(size).freeze();
-                return self.control(&head, raw).map(|control| Some(Incoming::Control(control)));
+                let control = self.control(&head, raw.clone()).inspect_err(|_| self.failed = raw)?;
+                return Ok(Some(Incoming::Control(control)));
             }
             if let Some(message) = self.data(&head, size)? {
                 return Ok(Some(Incoming::Message(message)));
@@ -112,9 +116,11 @@ impl Reader {
         Ok(None)
     }
 
-    /// Everything that was read and not handed out: the frames of an unfinished message, and what came after.
+    /// Everything that was read and not handed out: the frames of an unfinished message, what could not be read, and
+    /// what came after.
     pub fn rest(&mut self) -> Bytes {
         let mut rest = self.open.take().map(|open| open.raw).unwrap_or_default();
+        rest.extend_from_slice(&std::mem::take(&mut self.failed));
         rest.extend_from_slice(&self.buffer);
         self.buffer.clear();
         rest.freeze()
@@ -158,39 +164,53 @@ impl Reader {
         let raw = self.buffer.split_to(size).freeze();
         let kind = if head.opcode == Opcode::Binary { Kind::Binary } else { Kind::Text };
         if head.fin && self.open.is_none() {
-            return self.single(head, kind, raw).map(Some);
+            let message = self.single(head, kind, raw.clone()).inspect_err(|_| self.failed = raw)?;
+            return Ok(Some(message));
         }
-        let open = self.open.get_or_insert_with(|| Open {
+        let mut open = self.open.take().unwrap_or_else(|| Open {
             kind,
             compressed: head.compressed,
             raw: BytesMut::new(),
             payload: Vec::new(),
             frames: 0,
         });
+        open.raw.extend_from_slice(&raw);
+        let payload = self.part(&mut open, head, &raw);
+        // Until it is whole and checked its frames are kept.
+        let Ok(Some(payload)) = payload else {
+            self.open = Some(open);
+            return payload.map(|_| None);
+        };
+        let Open { kind, compressed, raw, .. } = open;
+        Ok(Some(Message { kind, raw: raw.freeze(), payload, compressed }))
+    }
+
+    /// Takes a frame's part of an open message; gives the whole payload behind the last.
+    fn part(&mut self, open: &mut Open, head: &Head, raw: &Bytes) -> Result<Option<Bytes>, WebSocketError> {
         open.frames += 1;
         if open.frames > MOST_FRAMES {
             return Err(WebSocketError::TooManyFrames(MOST_FRAMES));
         }
-        open.raw.extend_from_slice(&raw);
-        match self.inflater.as_mut().filter(|_| open.compressed) {
+        let mut inflater = self.inflater.as_mut().filter(|_| open.compressed);
+        match &mut inflater {
             None => {
                 let start = open.payload.len();
                 open.payload.extend_from_slice(&raw[head.size..]);
                 apply_mask(&mut open.payload[start..], head.mask.unwrap_or_default());
             }
-            Some(inflater) => inflater.push(&unmasked(head, &raw))?,
+            Some(inflater) => inflater.push(&unmasked(head, raw))?,
         }
         if open.payload.len() as u64 > self.options.most {
             return Err(WebSocketError::TooLarge(self.options.most));
         }
-        let Some(Open { kind, compressed, raw, payload, .. }) = self.open.take_if(|_| head.fin) else {
+        if !head.fin {
             return Ok(None);
-        };
-        let payload = match self.inflater.as_mut().filter(|_| compressed) {
+        }
+        let payload = match inflater {
             Some(inflater) => inflater.finish()?,
-            None => payload.into(),
+            None => std::mem::take(&mut open.payload).into(),
         };
-        checked(Message { kind, raw: raw.freeze(), payload, compressed }).map(Some)
+        checked(open.kind, payload).map(Some)
     }
 
     /// A message of one frame: not copied unless it is masked or compressed.
@@ -200,7 +220,7 @@ impl Reader {
             inflater.push(&payload)?;
             payload = inflater.finish()?;
         }
-        checked(Message { kind, raw, payload, compressed: head.compressed })
+        Ok(Message { kind, raw, payload: checked(kind, payload)?, compressed: head.compressed })
     }
 }
 
@@ -215,11 +235,11 @@ fn unmasked(head: &Head, raw: &Bytes) -> Bytes {
     payload.into()
 }
 
-fn checked(message: Message) -> Result<Message, WebSocketError> {
-    if message.kind == Kind::Text && std::str::from_utf8(&message.payload).is_err() {
+fn checked(kind: Kind, payload: Bytes) -> Result<Bytes, WebSocketError> {
+    if kind == Kind::Text && std::str::from_utf8(&payload).is_err() {
         return Err(WebSocketError::NotText);
     }
-    Ok(message)
+    Ok(payload)
 }
 
 /// The code in a close frame's payload (RFC 6455 §5.5.1 and §7.4.1).

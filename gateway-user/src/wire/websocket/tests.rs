@@ -191,11 +191,31 @@ fn giants_and_bombs_are_refused_while_they_come() {
 
 #[test]
 fn what_cannot_be_read_is_still_there_to_be_relayed() {
-    let mut reader = Reader::new(options(Side::Server, None));
-    let bytes = b"\x01\x03Hel\x83\x00more";
-    reader.buffer().extend_from_slice(bytes);
-    assert!(reader.next_incoming().is_err());
-    assert_eq!(&reader.rest()[..], bytes);
+    for (deflate, bytes) in [
+        (None, &b"\x01\x03Hel\x83\x00more"[..]),
+        (None, b"\x81\x01\xffmore"),
+        (None, b"\x01\x02\xe2\x82\x80\x01Amore"),
+        (None, b"\x01\x03Hel\x88\x01xmore"),
+        (None, b"\x88\x02\x03\xedmore"),
+        (Some(true), b"\xc1\x05\xf2\x00\x11\x00\x00more"),
+        (Some(true), b"\x41\x01\xf2\x80\x04\x00\x11\x00\x00more"),
+    ] {
+        let each: Vec<usize> = (0..bytes.len()).collect();
+        for cuts in (0..bytes.len()).map(|cut| vec![cut]).chain([each]) {
+            let mut reader = Reader::new(options(Side::Server, deflate));
+            let (mut at, mut failed, mut rest) = (0, false, Vec::new());
+            for &cut in cuts.iter().chain([&bytes.len()]) {
+                reader.buffer().extend_from_slice(&bytes[at..cut]);
+                at = cut;
+                failed = failed || reader.next_incoming().is_err();
+                if failed {
+                    rest.extend_from_slice(&reader.rest());
+                }
+            }
+            assert!(failed, "{}", bytes.escape_ascii());
+            assert_eq!(rest, bytes, "{} cut at {cuts:?}", bytes.escape_ascii());
+        }
+    }
 }
 
 #[test]
