@@ -233,6 +233,12 @@ impl ReplyStream {
         self.events().is_some_and(|events| events.error)
     }
 
+    /// Whether the answer ended in an error. One that has begun and of which something is held may yet go on, as those of
+    /// Realtime do.
+    pub fn has_failed(&self) -> bool {
+        self.has_error() && !(self.is_started() && self.held() > 0)
+    }
+
     /// How many errors the provider reported in events that do not end the answer.
     pub fn errors(&self) -> u32 {
         self.events().map_or(0, |events| events.errors)

@@ -177,6 +177,22 @@ fn an_answer_that_goes_on_after_an_error_has_none() {
 }
 
 #[test]
+fn an_error_ends_no_answer_of_which_something_is_held() {
+    let created = r#"{"type":"response.created","response":{"id":"resp_1"}}"#;
+    let delta =
+        |text: &str| format!(r#"{{"type":"response.output_text.delta","output_index":0,"delta":"{text}"}}"#);
+    let error = r#"{"type":"error","error":{"message":"no"}}"#;
+    for (text, failed) in [("it is AKIAQYLP", false), ("it is.", true)] {
+        let options = ReplyOptions { messages: true, ..ReplyOptions::default() };
+        let mut machine = ReplyStream::new(Arc::clone(&ENGINE), &OpenAiResponses, options);
+        for event in [created, &delta(text), error] {
+            machine.message(Bytes::from(event.to_owned()), &mut Vec::new());
+        }
+        assert_eq!((machine.has_error(), machine.has_failed()), (true, failed), "{text}");
+    }
+}
+
+#[test]
 fn sound_is_no_text() {
     let sound = "AKIAQYLPMN5HHHFPZAM2";
     let event = json!({"type": "response.output_audio.delta", "output_index": 0, "delta": sound});

@@ -54,11 +54,9 @@ impl Session {
         None
     }
 
-    /// Whether no answer runs; one that ended in an error has had its last message. An answer of which something is
-    /// held back may yet go on after an error, as Realtime's do.
+    /// Whether no answer runs; one that ended in an error has had its last message.
     fn is_turn_over(&self) -> bool {
-        let stream = &self.turn.stream;
-        self.turn.asked.is_none() || stream.has_error() && !(stream.is_started() && stream.held() > 0)
+        self.turn.asked.is_none() || self.turn.stream.has_failed()
     }
 
     /// An error in the middle of an answer: Realtime so refuses to begin another one. What was asked for last will not
