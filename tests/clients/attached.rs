@@ -136,3 +136,34 @@ fn open_lets_pass_what_closed_refuses() {
         assert_eq!(scene.provider.connections(), direct + 1);
     });
 }
+
+#[test]
+fn run_refuses_a_cgroup_that_others_live_in_and_ends_none_of_them() {
+    world::inside(|_| async {
+        let scene = Scene::new().await;
+        let cgroup = Cgroup::new("occupied");
+        let mut other = cgroup.script(&scene.state, "exec sleep 300").spawn().expect("sh runs");
+        while !cgroup::is_populated(&cgroup.0) {
+            tokio::task::yield_now().await;
+        }
+        let run = scene.state.command(&["run", "--cgroup", cgroup.path(), "--", "true"]).output();
+        let run = tokio::time::timeout(PATIENCE, run).await.expect("it ends in time").expect("it runs");
+        let said = String::from_utf8_lossy(&run.stderr);
+        assert!(!run.status.success() && said.contains("is in use"), "{said}");
+        assert!(other.try_wait().expect("our child").is_none(), "it lives on");
+        other.kill().await.expect("killed");
+    });
+}
+
+#[test]
+fn an_interrupt_is_the_commands_own_to_take() {
+    world::inside(|_| async {
+        let scene = Scene::new().await;
+        let name = format!("gateway-test-{}-interrupt", std::process::id());
+        // Its parent is the gateway, which a terminal would have interrupted as well.
+        let script = format!("kill -INT $PPID; {}; exit 7", curl());
+        let run = scene.state.command(&["run", "--cgroup", &name, "--", "sh", "-c", &script]).output();
+        let run = tokio::time::timeout(PATIENCE, run).await.expect("it ends in time").expect("it runs");
+        assert_eq!((status(&run).as_str(), run.status.code()), ("200", Some(7)), "{run:?}");
+    });
+}

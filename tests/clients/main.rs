@@ -58,26 +58,23 @@ client!(node_anthropic, Client { tool: Tool::Node("anthropic_client.cjs"), anthr
 client!(curl_openai, Client { tool: Tool::Curl, anthropic: false });
 client!(curl_anthropic, Client { tool: Tool::Curl, anthropic: true });
 
-/// One test per scenario for each program; a reason puts them behind `cargo xtask test --all`.
+/// One test per scenario for each program.
 macro_rules! program {
-    ($name:ident, $program:ident $(, ignore = $reason:literal)?) => {
+    ($name:ident, $program:ident) => {
         mod $name {
             use super::*;
 
             #[test]
-            $(#[ignore = $reason])?
             fn has_keys_redacted_both_ways() {
                 turns::redaction(&programs::$program);
             }
 
             #[test]
-            $(#[ignore = $reason])?
             fn shows_a_refusal_and_asks_no_more() {
                 turns::refusal(&programs::$program);
             }
 
             #[test]
-            $(#[ignore = $reason])?
             fn shows_a_budget_cut_and_asks_no_more() {
                 turns::cut(&programs::$program);
             }

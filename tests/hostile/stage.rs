@@ -21,18 +21,8 @@ impl Stage {
     pub async fn new() -> Stage {
         let provider = provider().await;
         let state = State::new(&provider);
-        let providers = "providers:
-  - id: local
-    name: The simulated provider
-    hosts: [localhost]
-    ask_usage: true
-    routes:
-      - { method: POST, path: /v1/chat/completions, dialect: openai_chat, operation: chat }
-";
-        let providers = state.file("providers.yaml", providers);
-        let config = state.file("gateway.yaml", &format!("providers: [{}]\n", providers.display()));
         let host = format!("localhost:{}", provider.https.port());
-        let config = config.display().to_string();
+        let config = state.local_catalog();
         let gateway = Gateway::proxy_on(state, &format!("https://{host}"), &["--config", &config]).await;
         let root = gateway.state.run(&["trust", "export"]).await;
         Stage { provider, gateway, root, host }

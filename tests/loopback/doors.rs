@@ -104,24 +104,7 @@ async fn the_forward_door_relays_other_hosts_untouched() {
 
 /// A gateway whose catalog also knows `localhost` as an LLM host.
 async fn forward(state: &State, host: &str) -> Gateway {
-    let config = local_catalog(state);
+    let config = state.local_catalog();
     let arguments = ["--config", config.as_str()];
     Gateway::proxy_on(state.clone(), &format!("https://{host}/v1"), &arguments).await
-}
-
-/// Writes a configuration whose catalog also knows `localhost`, and returns its path.
-pub fn local_catalog(state: &State) -> String {
-    let providers = "providers:
-  - id: local
-    name: The simulated provider
-    hosts: [localhost]
-    ask_usage: true
-    routes:
-      - { method: POST, path: /v1/chat/completions, dialect: openai_chat, operation: chat }
-      - { method: POST, path: /v1/messages, dialect: anthropic, operation: messages }
-      - { path: /v1/telemetry, class: telemetry, operation: telemetry }
-";
-    let providers = state.file("providers.yaml", providers);
-    let config = state.file("gateway.yaml", &format!("providers: [{}]\n", providers.display()));
-    config.display().to_string()
 }

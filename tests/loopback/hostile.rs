@@ -5,8 +5,6 @@ use gateway_tests::gateway::{Gateway, State};
 use gateway_tests::http::{self, Connection};
 use gateway_tests::{chat, provider};
 
-use super::doors::local_catalog;
-
 const PATH: &str = "/v1/chat/completions";
 
 async fn start() -> (Provider, Gateway) {
@@ -106,7 +104,7 @@ async fn broken_json_is_looked_into_all_the_same() {
 async fn malformed_hellos_do_not_get_through_a_tunnel_to_an_llm_host() {
     let provider = provider().await;
     let state = State::new(&provider);
-    let config = local_catalog(&state);
+    let config = state.local_catalog();
     let host = format!("localhost:{}", provider.https.port());
     let gateway = Gateway::proxy_on(state, &format!("https://{host}"), &["--config", &config]).await;
     for bytes in [
@@ -132,7 +130,7 @@ async fn malformed_hellos_do_not_get_through_a_tunnel_to_an_llm_host() {
 async fn a_hello_that_comes_byte_by_byte_is_understood() {
     let provider = provider().await;
     let state = State::new(&provider);
-    let config = local_catalog(&state);
+    let config = state.local_catalog();
     let host = format!("localhost:{}", provider.https.port());
     let gateway = Gateway::proxy_on(state.clone(), &format!("https://{host}"), &["--config", &config]).await;
     let root = state.run(&["trust", "export"]).await;

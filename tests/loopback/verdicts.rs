@@ -11,8 +11,6 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use super::doors::local_catalog;
-
 pub const PATH: &str = "/v1/chat/completions";
 
 /// A provider called `localhost`, a gateway that knows it as an LLM host, and the root a client needs.
@@ -31,7 +29,7 @@ impl Stage {
     pub async fn with(lines: &str, arguments: &[&str]) -> Stage {
         let provider = provider().await;
         let state = State::new(&provider);
-        let config = local_catalog(&state);
+        let config = state.local_catalog();
         let text = std::fs::read_to_string(&config).unwrap();
         state.file("gateway.yaml", &format!("{text}{lines}"));
         let upstream = format!("https://localhost:{}/v1", provider.https.port());

@@ -67,6 +67,23 @@ impl State {
         path
     }
 
+    /// Writes a configuration whose catalog also knows `localhost`, and returns its path.
+    pub fn local_catalog(&self) -> String {
+        let providers = "providers:
+  - id: local
+    name: The simulated provider
+    hosts: [localhost]
+    ask_usage: true
+    routes:
+      - { method: POST, path: /v1/chat/completions, dialect: openai_chat, operation: chat }
+      - { method: POST, path: /v1/messages, dialect: anthropic, operation: messages }
+      - { path: /v1/telemetry, class: telemetry, operation: telemetry }
+";
+        let providers = self.file("providers.yaml", providers);
+        let config = self.file("gateway.yaml", &format!("providers: [{}]\n", providers.display()));
+        config.display().to_string()
+    }
+
     /// A gateway command on this state, with nothing of the caller's environment but the path.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(binary());

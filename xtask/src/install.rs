@@ -47,6 +47,9 @@ pub const SCANNERS: &[Package] = &[
     Package { name: "testssl.sh", shown_by: Program("testssl") },
 ];
 
+/// For the loopback tests: the reader of our metrics.
+pub const METRICS: &[Package] = &[Package { name: "prometheus", shown_by: Program("promtool") }];
+
 /// For the client tests: the languages of the clients.
 pub const CLIENTS: &[Package] = &[
     Package { name: "default-jdk-headless", shown_by: Program("javac") },

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
-use crate::install::{self, BENCH, BPF_TOOLCHAIN, CLIENTS, KERNEL, NETWORK, Package, SCANNERS};
+use crate::install::{self, BENCH, BPF_TOOLCHAIN, CLIENTS, KERNEL, METRICS, NETWORK, Package, SCANNERS};
 use crate::suite::Options;
 use crate::tally::Tally;
 use crate::{clients, readme, run, tidy};
@@ -35,7 +35,7 @@ pub const STAGES: &[Stage] = &[
     Stage { name: "unit", quick: true, program: false, needs: &[NETWORK], run: unit },
     Stage { name: BUILD, quick: false, program: false, needs: &[], run: build },
     Stage { name: "readme", quick: false, program: true, needs: &[], run: readme },
-    Stage { name: "loopback", quick: false, program: true, needs: &[NETWORK], run: loopback },
+    Stage { name: "loopback", quick: false, program: true, needs: &[NETWORK, METRICS], run: loopback },
     Stage { name: "hostile", quick: false, program: true, needs: &[NETWORK, KERNEL, SCANNERS], run: hostile },
     Stage { name: "demo", quick: false, program: true, needs: &[NETWORK], run: demo },
     Stage { name: "netns", quick: false, program: true, needs: &[NETWORK, KERNEL], run: netns },

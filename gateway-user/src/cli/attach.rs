@@ -117,10 +117,9 @@ pub fn run(
     let name = name.unwrap_or_else(|| format!("gateway-run-{}", std::process::id()));
     let (path, is_new) = cgroup::create_own(&name)?;
     let outcome = protected(config, &path, command, account);
-    if let (Err(failure), false) = (&outcome, is_new) {
-        // Nothing was started, and what steers an older cgroup may be another gateway's.
-        let _ = writeln!(std::io::stderr(), "gateway: {} is left as it was", path.display());
-        return Err(Failure { code: failure.code, message: failure.message.clone() });
+    if outcome.is_err() && !is_new {
+        // What steers a cgroup that was there before may be another gateway's.
+        return outcome.map(|_| 0);
     }
     let cleared = clear(&path);
     let status = outcome?;

@@ -176,6 +176,11 @@ impl Meter {
         self.row.get().map_or(&self.aside, Arc::as_ref).bytes(up, down);
     }
 
+    /// What was counted and is in no row: up and down.
+    pub fn aside(&self) -> (u64, u64) {
+        (self.aside.up.load(Ordering::Relaxed), self.aside.down.load(Ordering::Relaxed))
+    }
+
     /// The connection came to this: what was counted so far moves into `row`, and what follows is counted there.
     /// Later calls change nothing.
     pub fn settle(&self, row: Arc<Row>) {

@@ -5,18 +5,16 @@ mod kernel;
 use std::{
     io,
     os::fd::AsFd,
-    pin::Pin,
-    sync::atomic::AtomicU64,
-    task::{Context, Poll, ready},
+    sync::{Arc, atomic::AtomicU64},
 };
 
 use nix::sys::socket::{setsockopt, sockopt};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, copy_bidirectional_with_sizes},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt, copy_bidirectional_with_sizes},
     net::TcpStream,
 };
 
-use super::prefixed::Prefixed;
+use super::{counted::Counted, coverage::Meter, prefixed::Prefixed};
 
 /// Copy buffer per direction, in bytes.
 const BUFFER: usize = 16 * 1024;
@@ -71,49 +69,12 @@ where
     C: AsyncRead + AsyncWrite + Unpin,
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut server = Counted { stream: server, passed: Passed::default() };
+    let meter = Arc::new(Meter::default());
+    let (mut client, mut server) = (Counted::new(client, Arc::clone(&meter)), server);
     // How it ended does not matter: the counts stand either way.
-    let _ = copy_bidirectional_with_sizes(client, &mut server, BUFFER, BUFFER).await;
-    server.passed
-}
-
-/// A server side that counts; `copy_bidirectional` forgets its counts on a reset.
-struct Counted<S> {
-    stream: S,
-    passed: Passed,
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        out: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = out.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(context, out))?;
-        self.passed.down += (out.filled().len() - before) as u64;
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        data: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.stream).poll_write(context, data))?;
-        self.passed.up += written as u64;
-        Poll::Ready(Ok(written))
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
+    let _ = copy_bidirectional_with_sizes(&mut client, &mut server, BUFFER, BUFFER).await;
+    let (up, down) = meter.aside();
+    Passed { up, down }
 }
 
 #[cfg(test)]

@@ -410,7 +410,7 @@ const FAMILIES: [(&str, &dyn Dialect); 4] = [
     ("openai_chat", &OpenAiChat),
     ("openai_responses", &OpenAiResponses),
     ("anthropic_messages", &Anthropic),
-    ("gemini", &Gemini),
+    ("gemini", &Gemini::Bare),
 ];
 
 /// The folders of the corpus with this family, where there is a corpus.

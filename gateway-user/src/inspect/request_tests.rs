@@ -223,7 +223,7 @@ fn planted_values_in_requests_are_found_where_they_stand() {
             Some("openai_chat") => &OpenAiChat,
             Some("openai_responses") => &OpenAiResponses,
             Some("anthropic_messages") => &Anthropic,
-            Some("gemini") => &Gemini,
+            Some("gemini") => &Gemini::Bare,
             _ => &Opaque,
         };
         let body = serde_json::to_vec(&row["request"]).expect("JSON");
@@ -251,7 +251,7 @@ fn recorded_bodies_are_read() {
         ("openai_chat", &OpenAiChat),
         ("openai_responses", &OpenAiResponses),
         ("anthropic_messages", &Anthropic),
-        ("gemini", &Gemini),
+        ("gemini", &Gemini::Bare),
     ];
     for (family, dialect) in families {
         for case in std::fs::read_dir(root.join("traffic").join(family)).expect("the corpus has traffic") {

@@ -61,7 +61,7 @@ fn items(bytes: &[u8]) -> BTreeMap<String, String> {
 fn an_untouched_stream_keeps_every_byte() {
     let chunks = chunks(&["**Hm**"], &["Hello", " wörld \"x\"\n"]);
     for (stream, options) in [(sse(&chunks), ReplyOptions::default()), (array(&chunks), ARRAY())] {
-        let outcome = check(&Gemini, options, stream.as_bytes());
+        let outcome = check(&Gemini::Bare, options, stream.as_bytes());
         assert_eq!(String::from_utf8_lossy(&outcome.bytes), stream);
         assert_eq!((outcome.deltas, outcome.text), (3, "**Hm**Hello wörld \"x\"\n".len()));
         let usage = Usage { input: 15, cached_input: 5, output: 10, reasoning: 3, ..Usage::default() };
@@ -74,12 +74,12 @@ fn an_untouched_stream_keeps_every_byte() {
 fn a_value_over_several_chunks_is_masked_once() {
     let chunks =
         chunks(&["it is AKIAQYLP", "MN5HHHFPZAM2"], &["so AKIA", "QYLPMN5HHHFPZAM2", " or [[12", "3]]"]);
-    let outcome = check(&Gemini, ReplyOptions::default(), sse(&chunks).as_bytes());
+    let outcome = check(&Gemini::Bare, ReplyOptions::default(), sse(&chunks).as_bytes());
     assert_eq!(texts(&outcome.bytes), redacted(texts(sse(&chunks).as_bytes())));
     let kinds: Vec<Kind> = outcome.findings.iter().map(|found| found.channel.kind).collect();
     assert_eq!(kinds, [Kind::Thinking, Kind::Assistant, Kind::Assistant]);
     assert!(String::from_utf8_lossy(&outcome.bytes).contains(&format!("c2ln{KEY}")), "the signature is kept");
-    let outcome = check(&Gemini, ARRAY(), array(&chunks).as_bytes());
+    let outcome = check(&Gemini::Bare, ARRAY(), array(&chunks).as_bytes());
     assert_eq!(items(&outcome.bytes), redacted(items(array(&chunks).as_bytes())));
     assert_eq!(outcome.findings.len(), 3);
 }
@@ -88,8 +88,8 @@ fn a_value_over_several_chunks_is_masked_once() {
 fn thoughts_that_might_go_on_hold_no_answer_back() {
     let stream = sse(&chunks(&["perhaps AKIAQYLP"], &["Hello", " more"]));
     let part = &stream[..stream.find(" more").and_then(|at| stream[..at].rfind("data: ")).expect("a chunk")];
-    let outcome = run(&ENGINE, &Gemini, ReplyOptions::default(), &[part.as_bytes()]);
-    let mut machine = ReplyStream::new(Arc::clone(&ENGINE), &Gemini, ReplyOptions::default());
+    let outcome = run(&ENGINE, &Gemini::Bare, ReplyOptions::default(), &[part.as_bytes()]);
+    let mut machine = ReplyStream::new(Arc::clone(&ENGINE), &Gemini::Bare, ReplyOptions::default());
     let mut out = Vec::new();
     machine.push(Bytes::copy_from_slice(part.as_bytes()), &mut out);
     assert_eq!((machine.held(), outcome.bytes.as_slice()), (0, part.as_bytes()));
@@ -99,7 +99,7 @@ fn thoughts_that_might_go_on_hold_no_answer_back() {
 fn a_stalled_stream_shows_what_is_decided() {
     let stream = sse(&chunks(&[], &["Hello AKIAQYLP"]));
     let part = &stream[..stream.find("\r\n\r\n").expect("a chunk") + 4];
-    let mut machine = ReplyStream::new(Arc::clone(&ENGINE), &Gemini, ReplyOptions::default());
+    let mut machine = ReplyStream::new(Arc::clone(&ENGINE), &Gemini::Bare, ReplyOptions::default());
     let mut out = Vec::new();
     machine.push(Bytes::copy_from_slice(part.as_bytes()), &mut out);
     assert!(out.is_empty());
@@ -110,11 +110,11 @@ fn a_stalled_stream_shows_what_is_decided() {
 #[test]
 fn arguments_of_calls_and_odd_items_are_judged() {
     let call = json!({"functionCall": {"name": "find", "args": {"deep": [{"key": KEY}]}}});
-    let outcome = check(&Gemini, ReplyOptions::default(), sse(&[chunk(call, None)]).as_bytes());
+    let outcome = check(&Gemini::Bare, ReplyOptions::default(), sse(&[chunk(call, None)]).as_bytes());
     assert!(String::from_utf8_lossy(&outcome.bytes).contains("\"key\":\"[KEY]\""));
     for odd in [format!("[\"{KEY}\",{{}}]"), format!("{{\"error\":\"{KEY}\"}}"), format!("[{{}}, \"{KEY}\"]")]
     {
-        let outcome = check(&Gemini, ARRAY(), odd.as_bytes());
+        let outcome = check(&Gemini::Bare, ARRAY(), odd.as_bytes());
         assert!(!String::from_utf8_lossy(&outcome.bytes).contains(KEY), "{odd}");
     }
 }
@@ -130,7 +130,7 @@ fn last(candidate: u16, text: &str) -> Value {
 fn a_value_over_chunks_that_all_say_stop_is_masked() {
     for at in 1..KEY.len() {
         let stream = sse(&[last(0, &KEY[..at]), last(0, &KEY[at..]), last(0, " end")]);
-        let outcome = check(&Gemini, ReplyOptions::default(), stream.as_bytes());
+        let outcome = check(&Gemini::Bare, ReplyOptions::default(), stream.as_bytes());
         assert_eq!(texts(&outcome.bytes)["candidate 0 text"], "[KEY] end", "{at}");
         assert!(outcome.complete);
     }
@@ -142,7 +142,7 @@ fn a_cut_after_a_stop_that_was_none_says_why() {
         let chunks = [last(0, "Hello"), last(candidate, " forbidden-1234 more")].map(|chunk| sse(&[chunk]));
         let whole = chunks.concat();
         for pushes in [vec![whole.as_str()], vec![chunks[0].as_str(), chunks[1].as_str()]] {
-            let mut machine = ReplyStream::new(Arc::clone(&ENGINE), &Gemini, ReplyOptions::default());
+            let mut machine = ReplyStream::new(Arc::clone(&ENGINE), &Gemini::Bare, ReplyOptions::default());
             let (mut bytes, mut out) = (Vec::new(), Vec::new());
             for part in pushes {
                 machine.push(Bytes::copy_from_slice(part.as_bytes()), &mut out);
@@ -157,7 +157,7 @@ fn a_cut_after_a_stop_that_was_none_says_why() {
 }
 
 fn cut(part: &str, options: ReplyOptions) -> Vec<u8> {
-    let mut machine = ReplyStream::new(Arc::clone(&ENGINE), &Gemini, options);
+    let mut machine = ReplyStream::new(Arc::clone(&ENGINE), &Gemini::Bare, options);
     let mut out = Vec::new();
     machine.push(Bytes::copy_from_slice(part.as_bytes()), &mut out);
     assert!(machine.cut(Reason::BudgetExceeded, "no money left", &mut out));
@@ -202,7 +202,7 @@ fn recorded_arrays_pass_byte_for_byte() {
         }
         seen += 1;
         for seed in 0..5 {
-            let outcome = run(&ENGINE, &Gemini, ARRAY(), &pieces(&stream, seed));
+            let outcome = run(&ENGINE, &Gemini::Bare, ARRAY(), &pieces(&stream, seed));
             assert_eq!(outcome.bytes, stream, "{}", case.display());
             assert!(outcome.complete && outcome.usage.is_some(), "{}", case.display());
         }

@@ -15,71 +15,39 @@ use crate::wire::event::{Kind, Usage};
 use crate::wire::reading::{Facts, Reading, Tokenised};
 use crate::wire::shape::Shape;
 
-/// The dialect `gemini`.
-#[derive(Debug)]
-pub struct Gemini;
+/// Gemini's API, in its two forms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gemini {
+    /// The dialect `gemini`.
+    Bare,
+    /// The dialect `gemini_wrapped`: request and reply stand in an envelope, as the Code Assist backend has them.
+    Wrapped,
+}
 
-/// The dialect `gemini_wrapped`: request and reply stand in an envelope, as the Code Assist backend has them.
-#[derive(Debug)]
-pub struct GeminiWrapped;
-
-impl Dialect for Gemini {
-    fn name(&self) -> &'static str {
-        "gemini"
-    }
-
-    fn request(&self) -> &'static Shape {
-        &fields::REQUEST_SHAPE
-    }
-
-    fn reply(&self) -> &'static Shape {
-        &fields::REPLY_SHAPE
-    }
-
-    fn event(&self) -> &'static Shape {
-        &fields::REPLY_SHAPE
-    }
-
-    fn refine(&self, _event: &[u8], reading: &mut Reading) {
-        refine(reading);
-    }
-
-    fn marks(&self, _event: &[u8], facts: &Facts) -> Marks {
-        marks(facts)
-    }
-
-    fn resumes(&self) -> bool {
-        true
-    }
-
-    fn count(&self, tokens: &Tokenised, usage: &mut Usage) {
-        count(tokens, usage);
-    }
-
-    fn refusal(&self, refusal: &Refusal<'_>) -> Vec<u8> {
-        error(refusal.reason, refusal.message).into_bytes()
-    }
-
-    fn ending(&self, sent: &Sent, ending: &Ending<'_>) -> Vec<u8> {
-        write(sent, ending, |chunk| chunk)
+impl Gemini {
+    fn either<T>(self, bare: T, wrapped: T) -> T {
+        match self {
+            Gemini::Bare => bare,
+            Gemini::Wrapped => wrapped,
+        }
     }
 }
 
-impl Dialect for GeminiWrapped {
+impl Dialect for Gemini {
     fn name(&self) -> &'static str {
-        "gemini_wrapped"
+        self.either("gemini", "gemini_wrapped")
     }
 
     fn request(&self) -> &'static Shape {
-        &fields::WRAPPED_REQUEST_SHAPE
+        self.either(&fields::REQUEST_SHAPE, &fields::WRAPPED_REQUEST_SHAPE)
     }
 
     fn reply(&self) -> &'static Shape {
-        &fields::WRAPPED_REPLY_SHAPE
+        self.either(&fields::REPLY_SHAPE, &fields::WRAPPED_REPLY_SHAPE)
     }
 
     fn event(&self) -> &'static Shape {
-        &fields::WRAPPED_REPLY_SHAPE
+        self.reply()
     }
 
     fn refine(&self, _event: &[u8], reading: &mut Reading) {
@@ -103,7 +71,10 @@ impl Dialect for GeminiWrapped {
     }
 
     fn ending(&self, sent: &Sent, ending: &Ending<'_>) -> Vec<u8> {
-        write(sent, ending, |chunk| format!("{{\"response\":{chunk}}}"))
+        match self {
+            Gemini::Bare => write(sent, ending, |chunk| chunk),
+            Gemini::Wrapped => write(sent, ending, |chunk| format!("{{\"response\":{chunk}}}")),
+        }
     }
 }
 

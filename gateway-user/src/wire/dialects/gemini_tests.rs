@@ -17,7 +17,7 @@ fn check(shape: &Shape, document: &str, expected: &[(Kind, &str)]) {
 fn requests_are_read_in_either_case_and_as_list_or_item() {
     let (user, system, model) = (Kind::User, Kind::System, Kind::Assistant);
     check(
-        Gemini.request(),
+        Gemini::Bare.request(),
         r#"{"contents":[
             {"role":"user","parts":[{"text":"hi"},{"inlineData":{"mimeType":"image/png","data":"AAAA"}}]},
             {"role":"model","parts":[{"text":"hm","thought":true},{"text":"yes","thoughtSignature":"c2ln"},
@@ -36,13 +36,13 @@ fn requests_are_read_in_either_case_and_as_list_or_item() {
         ],
     );
     check(
-        Gemini.request(),
+        Gemini::Bare.request(),
         r#"{"contents":{"parts":{"text":"hi"}},"system_instruction":{"parts":{"text":"be brief"}},
             "tools":{"functionDeclarations":[{"name":"find"}]}}"#,
         &[(user, "hi"), (system, "be brief"), (Kind::ToolDefinition, "find")],
     );
     check(
-        GeminiWrapped.request(),
+        Gemini::Wrapped.request(),
         r#"{"model":"gemini","project":"p","request":{"contents":[{"role":"user","parts":[{"text":"hi"}]}]}}"#,
         &[(user, "hi")],
     );
@@ -51,7 +51,7 @@ fn requests_are_read_in_either_case_and_as_list_or_item() {
 #[test]
 fn a_refusal_has_the_providers_shape() {
     let refusal = Refusal { reason: Reason::PolicyBlocked, message: "no \"way\"", flow: "f1" };
-    let body: serde_json::Value = serde_json::from_slice(&Gemini.refusal(&refusal)).expect("JSON");
+    let body: serde_json::Value = serde_json::from_slice(&Gemini::Bare.refusal(&refusal)).expect("JSON");
     let expected = serde_json::json!({"error": {
         "code": 400, "message": "policy_blocked: no \"way\"", "status": "INVALID_ARGUMENT", "details": [],
     }});

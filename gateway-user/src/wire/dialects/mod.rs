@@ -21,8 +21,8 @@ pub const ALL: &[&dyn Dialect] = &[
     &openai_chat::OpenAiChat,
     &openai_responses::OpenAiResponses,
     &anthropic::Anthropic,
-    &gemini::Gemini,
-    &gemini::GeminiWrapped,
+    &gemini::Gemini::Bare,
+    &gemini::Gemini::Wrapped,
     &opaque::Opaque,
 ];
 
