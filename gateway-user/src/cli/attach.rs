@@ -9,6 +9,8 @@ use std::{
     time::Duration,
 };
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use super::{
     Failure, Outcome,
     args::{Common, PlaceArgs, SteerArgs},
@@ -165,6 +167,8 @@ fn protected(
         let attachment = Attachment { config: config.clone(), name, cgroup: path.to_owned(), place: None };
         let (app, mut doors, addresses) = app::attach(&config, vec![attachment])?;
         doors.leaves_interrupts = true;
+        // From here on, as the command may be interrupted as soon as it runs; without a handler that would end us.
+        let _interrupts = signal(SignalKind::interrupt())?;
         app.look_back(&addresses);
         let ends_others = account.is_some();
         let mut child = launch::start(&app, path, command, account)?;
