@@ -9,7 +9,9 @@ use regex_automata::meta::Regex;
 use super::Match;
 use super::before::Before;
 use super::build;
+use super::filter::Filter;
 use super::machine::{self, Machine};
+use super::need::Needed;
 use super::starts::Starts;
 use crate::inspect::rules::{MAX_AFTER, Problem, Rule, RuleErrors};
 use crate::inspect::validate::Validator;
@@ -22,6 +24,8 @@ pub struct Engine {
     codes: Vec<Code>,
     machines: Vec<Machine>,
     starts: [Starts; 2],
+    filters: [Filter; 2],
+    needs: [Vec<Needed>; 2],
     befores: Vec<Before>,
     cap: Action,
     digest_key: hmac::Key,
@@ -90,6 +94,8 @@ impl Engine {
             rules: rules.iter().map(|rule| rule.info.clone()).collect(),
             machines: built.machines,
             starts: built.starts,
+            filters: built.filters,
+            needs: built.needs,
             befores: built.befores,
             cap,
             digest_key: hmac::Key::new(hmac::HMAC_SHA256, digest_key),
@@ -127,11 +133,22 @@ impl Engine {
     pub fn memory(&self) -> usize {
         self.machines.iter().map(Machine::memory).sum::<usize>()
             + self.starts.iter().map(Starts::memory).sum::<usize>()
+            + self.filters.iter().map(Filter::memory).sum::<usize>()
             + self.befores.iter().map(Before::memory).sum::<usize>()
     }
 
     pub(super) fn starts(&self, direction: Direction) -> &Starts {
         &self.starts[direction as usize]
+    }
+
+    #[inline(always)]
+    pub(super) fn filter(&self, direction: Direction) -> &Filter {
+        &self.filters[direction as usize]
+    }
+
+    #[inline(always)]
+    pub(super) fn needs(&self, direction: Direction) -> &[Needed] {
+        &self.needs[direction as usize]
     }
 
     pub(super) fn befores(&self) -> &[Before] {

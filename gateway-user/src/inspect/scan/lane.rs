@@ -38,6 +38,11 @@ impl Lane {
         self.pending.push(found);
     }
 
+    /// Heap bytes.
+    pub fn memory(&self) -> usize {
+        self.pending.capacity() * size_of::<Match>()
+    }
+
     /// Start of the oldest text still needed.
     pub fn start(&self) -> Option<u64> {
         let pending = self.pending.iter().map(|found| found.start);

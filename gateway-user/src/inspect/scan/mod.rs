@@ -10,9 +10,12 @@ mod before;
 mod build;
 mod candidate;
 mod engine;
+mod filter;
 mod lane;
+mod lead;
 mod machine;
 mod need;
+mod next;
 mod starts;
 
 #[cfg(test)]
@@ -24,7 +27,7 @@ use before::History;
 use candidate::{Accepted, Candidate};
 pub use engine::{Engine, Hold};
 use lane::{Lane, Match};
-use need::Needs;
+use next::Next;
 
 use crate::inspect::Finding;
 use crate::wire::event::Direction;
@@ -37,8 +40,6 @@ pub struct Scan {
     fed: u64,
     /// Everything before is decided.
     frontier: u64,
-    /// Class of the last character's first byte, see [`starts::Starts`].
-    behind: u8,
     live: Vec<Candidate>,
     accepted: Vec<Accepted>,
     enforcing: Lane,
@@ -116,37 +117,43 @@ impl Scan {
         self.fed
     }
 
+    /// Bytes this state takes, without the text it keeps for what is held.
+    pub fn state(&self) -> usize {
+        size_of::<Scan>()
+            + self.live.capacity() * size_of::<Candidate>()
+            + self.accepted.capacity() * size_of::<Accepted>()
+            + self.enforcing.memory()
+            + self.warning.memory()
+    }
+
     fn run(&mut self, window: Window<'_>, from: usize, out: &mut Vec<Finding>) {
-        let starts = window.engine.starts(window.direction);
-        let mut needs = Needs::default();
-        let (mut at, mut behind) = (from, self.behind);
-        loop {
+        let mut next = Next::new(window, self.history.text(), from);
+        let mut at = from;
+        while at < window.text.len() {
+            let (begin, bits) = next.from(at);
             match self.live.len() {
-                0 => (at, behind) = starts.skip(window.text, at, behind),
-                1 => (at, behind) = self.coast(window, at, behind),
+                0 => at = begin,
+                1 => at = self.coast(window, at, begin),
                 _ => {}
             }
             let Some(&byte) = window.text.get(at) else { break };
-            let row = starts.row(behind, byte);
-            behind = starts.behind(behind, byte);
-            if row != 0 {
-                let machines = starts.machines(row, window.text.get(at + 1).copied());
-                self.begin(window, at, machines, &mut needs);
+            if at == begin {
+                self.begin(window, at, bits);
             }
             if !self.live.is_empty() {
                 self.step(window, window.base + at as u64, byte);
             }
             at += 1;
         }
-        self.behind = behind;
         self.settle(window, out);
     }
 
-    /// Starts candidates, but for those that the text at hand shows to come to nothing.
-    fn begin(&mut self, window: Window<'_>, at: usize, machines: &[u16], needs: &mut Needs) {
-        for &number in machines {
+    /// Starts the candidates that the filter's `bits` and what stands before allow.
+    fn begin(&mut self, window: Window<'_>, at: usize, bits: u64) {
+        let starts = window.engine.starts(window.direction);
+        for &number in starts.machines(window.text, at, self.history.text()) {
             let machine = window.engine.machine(number);
-            if machine.need.is_none_or(|need| needs.may_match(need, window.text, at))
+            if machine.bits[window.direction as usize] & bits != 0
                 && machine.before.is_none_or(|before| self.follows(window, at, before))
             {
                 let start = window.base + at as u64;
