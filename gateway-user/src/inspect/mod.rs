@@ -11,6 +11,7 @@ pub mod reply;
 pub mod request;
 pub mod rules;
 pub mod scan;
+pub mod view;
 
 mod validate;
 
@@ -18,4 +19,5 @@ pub use crate::config::Action;
 pub use finding::{Finding, RuleIndex};
 pub use mask::redact;
 pub use rules::{Category, RuleErrors, RuleInfo, RuleSet, Severity};
-pub use scan::{Engine, Hold, Scan};
+pub use scan::{Engine, Hold};
+pub use view::Scan;
