@@ -13,6 +13,7 @@ pub mod request;
 pub mod rules;
 pub mod running;
 pub mod scan;
+pub mod view;
 
 mod validate;
 
@@ -22,4 +23,5 @@ pub use finding::{Finding, RuleIndex};
 pub use mask::redact;
 pub use rules::{Category, RuleErrors, RuleInfo, RuleSet, Severity};
 pub use running::Running;
-pub use scan::{Engine, Hold, Scan};
+pub use scan::{Engine, Hold};
+pub use view::Scan;
