@@ -11,6 +11,7 @@ pub mod reply;
 pub mod request;
 pub mod rules;
 pub mod scan;
+pub mod tokens;
 
 mod validate;
 
@@ -19,3 +20,4 @@ pub use finding::{Finding, RuleIndex};
 pub use mask::redact;
 pub use rules::{Category, RuleErrors, RuleInfo, RuleSet, Severity};
 pub use scan::{Engine, Hold, Scan};
+pub use tokens::{Tokens, Vault};

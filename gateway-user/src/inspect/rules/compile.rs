@@ -6,6 +6,7 @@ use std::path::Path;
 use super::pattern::{self, ByteSet};
 use super::spec::{RawActions, RawFile, RawRule};
 use super::{Problem, RuleError, RuleErrors, RuleInfo};
+use crate::inspect::Action;
 use crate::inspect::validate::{self, Validator};
 
 /// Longest match of a plain pattern, bytes.
@@ -114,6 +115,9 @@ fn compile(raw: RawRule, folder: Option<&Path>, problems: &mut Problems) -> Opti
     let not_after = problems.take(result);
     let (matcher, max_length) = matcher?;
     let actions = raw.action.unwrap_or(RawActions::default_of(raw.category));
+    if actions.reply == Action::Tokenize {
+        problems.0.push(Problem::TokenInReply);
+    }
     let mask = raw.mask.unwrap_or_else(|| format!("[{}_REDACTED]", raw.id.replace('-', "_").to_uppercase()));
     let info = RuleInfo {
         id: raw.id,
