@@ -14,6 +14,7 @@ pub mod rules;
 pub mod running;
 pub mod scan;
 pub mod view;
+pub mod tokens;
 
 mod validate;
 
@@ -25,3 +26,5 @@ pub use rules::{Category, RuleErrors, RuleInfo, RuleSet, Severity};
 pub use running::Running;
 pub use scan::{Engine, Hold};
 pub use view::Scan;
+pub use scan::{Engine, Hold, Scan};
+pub use tokens::{Tokens, Vault};

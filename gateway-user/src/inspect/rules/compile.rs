@@ -6,6 +6,7 @@ use std::path::Path;
 use super::pattern::{self, ByteSet};
 use super::spec::{RawActions, RawFile, RawRule};
 use super::{Problem, RuleError, RuleErrors, RuleInfo};
+use crate::inspect::Action;
 use crate::inspect::validate::{self, Validator};
 
 /// Longest match of a plain pattern, bytes.
@@ -115,6 +116,9 @@ fn compile(raw: RawRule, folder: Option<&Path>, problems: &mut Problems) -> Opti
     problems.take(result);
     let (matcher, max_length) = matcher?;
     let actions = raw.action.unwrap_or(RawActions::default_of(raw.category));
+    if actions.reply == Action::Tokenize {
+        problems.0.push(Problem::TokenInReply);
+    }
     let mask = raw.mask.unwrap_or_else(|| format!("[{}_REDACTED]", raw.id.replace('-', "_").to_uppercase()));
     let kind = raw.kind.unwrap_or_else(|| raw.id.replace('-', "_").to_uppercase());
     let info = RuleInfo {

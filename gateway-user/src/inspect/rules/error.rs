@@ -144,6 +144,11 @@ pub enum Problem {
         /// The key.
         key: &'static str,
     },
+    /// A rule that would give tokens in replies.
+    #[error(
+        "`tokenize` is for requests: what the model writes goes to the app, which has no use for a token"
+    )]
+    TokenInReply,
     /// An unknown validator.
     #[error("`{name}` is no validator; there are: {known}")]
     BadValidator {

@@ -141,8 +141,11 @@ impl RuleSet {
     /// Sets what a rule, or every rule of a category (`secret`, `pii`, `dictionary`), does in a direction.
     ///
     /// # Errors
-    /// When `name` is neither the id of a rule nor a category.
+    /// When `name` is neither the id of a rule nor a category, or replies were to be tokenised.
     pub fn set_action(&mut self, name: &str, direction: Direction, action: Action) -> Result<(), RuleErrors> {
+        if (direction, action) == (Direction::Reply, Action::Tokenize) {
+            return Err(RuleErrors::one("rules", Some(name), Problem::TokenInReply));
+        }
         let category = Category::parse(name);
         let mut known = category.is_some();
         for rule in self.rules.values_mut() {

@@ -104,7 +104,7 @@ impl Build<'_> {
         match rule.info.action(direction).min(self.cap) {
             Action::Allow => Lane::Off,
             Action::Warn => Lane::Warns,
-            Action::Redact | Action::Block => Lane::Enforces,
+            Action::Redact | Action::Tokenize | Action::Block => Lane::Enforces,
         }
     }
 

@@ -123,6 +123,12 @@ impl Engine {
             .collect()
     }
 
+    /// Whether any rule gives tokens for what it finds in requests.
+    pub fn tokenizes(&self) -> bool {
+        (0..self.rules.len() as u16)
+            .any(|rule| self.action(RuleIndex(rule), Direction::Request) == Action::Tokenize)
+    }
+
     /// Bytes of all automata and tables.
     pub fn memory(&self) -> usize {
         self.machines.iter().map(Machine::memory).sum::<usize>()
