@@ -13,8 +13,8 @@ pub mod request;
 pub mod rules;
 pub mod running;
 pub mod scan;
-pub mod view;
 pub mod tokens;
+pub mod view;
 
 mod validate;
 
@@ -25,6 +25,5 @@ pub use mask::redact;
 pub use rules::{Category, RuleErrors, RuleInfo, RuleSet, Severity};
 pub use running::Running;
 pub use scan::{Engine, Hold};
-pub use view::Scan;
-pub use scan::{Engine, Hold, Scan};
 pub use tokens::{Tokens, Vault};
+pub use view::Scan;
