@@ -17,7 +17,7 @@ pub use spec::{Category, Severity};
 
 pub(crate) use compile::{Matcher, Rule};
 pub(crate) use examples::{VALIDATED_ENDS, is_continuation, lead, word_ends};
-pub(crate) use pattern::{ByteSet, parse_bytes};
+pub(crate) use pattern::{ByteSet, MAX_AFTER, MAX_BEFORE, has_assertions, parse_bytes};
 
 #[cfg(test)]
 pub(crate) use examples::matches_from;
@@ -44,6 +44,8 @@ pub struct RuleInfo {
     pub severity: Severity,
     /// One sentence for people.
     pub description: String,
+    /// What findings call such a value, `type` in rule files: `EMAIL_ADDRESS`. Several rules may share it.
+    pub kind: String,
     /// What replaces a redacted match, such as `[EMAIL_REDACTED]`.
     pub mask: String,
     /// Longest match in bytes; a scan holds no more than this for the rule. A longer token is found in pieces.
