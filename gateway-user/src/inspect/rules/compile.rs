@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::pattern::{self, ByteSet};
 use super::spec::{RawActions, RawFile, RawRule};
-use super::{Problem, RuleError, RuleErrors, RuleInfo};
+use super::{Category, Problem, RuleError, RuleErrors, RuleInfo};
 use crate::inspect::Action;
 use crate::inspect::validate::{self, Validator};
 
@@ -63,6 +63,14 @@ impl Matcher {
             Matcher::Pattern(head) | Matcher::Tail { head, .. } | Matcher::Until { head, .. } => Some(head),
             Matcher::Words { .. } => None,
         }
+    }
+}
+
+impl Rule {
+    /// Whether its matches also count in text that is spaced out or encoded once more: chance makes such text look
+    /// like anything, but hardly like a credential or a number with a checksum.
+    pub fn counts_inside(&self) -> bool {
+        self.info.category == Category::Secret || self.validators.iter().any(|check| check.is_checksum())
     }
 }
 

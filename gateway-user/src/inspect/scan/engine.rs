@@ -21,7 +21,8 @@ pub struct Engine {
     rules: Vec<RuleInfo>,
     codes: Vec<Code>,
     machines: Vec<Machine>,
-    starts: [Starts; 2],
+    /// By direction; then the same of the rules that count inside other encodings.
+    starts: [[Starts; 2]; 2],
     befores: Vec<Before>,
     cap: Action,
     digest_key: hmac::Key,
@@ -38,6 +39,8 @@ pub(super) struct Code {
     pub validators: Vec<Validator>,
     /// A value in which this matches is none.
     pub unless: Option<Regex>,
+    /// Whether it counts inside other encodings.
+    pub inside: bool,
 }
 
 impl Code {
@@ -47,7 +50,14 @@ impl Code {
     /// [`Problem::Compile`] when `unless` is too large.
     pub fn of(rule: &Rule) -> Result<Code, Problem> {
         let unless = rule.unless.as_deref().map(machine::search).transpose()?;
-        Ok(Code { machine: 0, follow: None, after: None, validators: rule.validators.clone(), unless })
+        Ok(Code {
+            machine: 0,
+            follow: None,
+            after: None,
+            validators: rule.validators.clone(),
+            unless,
+            inside: rule.counts_inside(),
+        })
     }
 
     /// Whether every match is a finding.
@@ -111,6 +121,12 @@ impl Engine {
         self.rule(rule).action(direction).min(self.cap)
     }
 
+    /// Whether a rule's matches count in text that was spaced out or encoded: those of credentials and of numbers with
+    /// a checksum do.
+    pub fn counts_inside(&self, rule: RuleIndex) -> bool {
+        self.rule_code(rule).inside
+    }
+
     /// The rules that hold text back in a direction, and how much at most.
     pub fn held_by(&self, direction: Direction) -> Vec<Hold> {
         (0..self.rules.len() as u16)
@@ -132,12 +148,13 @@ impl Engine {
     /// Bytes of all automata and tables.
     pub fn memory(&self) -> usize {
         self.machines.iter().map(Machine::memory).sum::<usize>()
-            + self.starts.iter().map(Starts::memory).sum::<usize>()
+            + self.starts.iter().flatten().map(Starts::memory).sum::<usize>()
             + self.befores.iter().map(Before::memory).sum::<usize>()
     }
 
-    pub(super) fn starts(&self, direction: Direction) -> &Starts {
-        &self.starts[direction as usize]
+    /// Where candidates begin; with `inner` only those of rules that [`Engine::counts_inside`].
+    pub(super) fn starts(&self, direction: Direction, inner: bool) -> &Starts {
+        &self.starts[usize::from(inner)][direction as usize]
     }
 
     pub(super) fn befores(&self) -> &[Before] {

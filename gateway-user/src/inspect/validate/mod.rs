@@ -47,6 +47,11 @@ impl Validator {
         }
     }
 
+    /// Whether chance hardly passes it, whatever the shape of the value.
+    pub fn is_checksum(self) -> bool {
+        matches!(self, Validator::Luhn | Validator::Iban | Validator::Gb11643)
+    }
+
     /// Whether `value` passes.
     pub fn passes(self, value: &[u8]) -> bool {
         match self {
