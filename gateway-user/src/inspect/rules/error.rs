@@ -122,6 +122,14 @@ pub enum Problem {
         /// The key.
         key: &'static str,
     },
+    /// A context that uses an assertion a stream cannot decide.
+    #[error(
+        "`{key}` may use \\b and its halves, `before` also ^ and `after` also $, but not where it touches the value"
+    )]
+    ContextAssertion {
+        /// The key.
+        key: &'static str,
+    },
     /// A pattern that matches bytes outside ASCII.
     #[error(
         "`{key}` must match ASCII only, or a match could cut a character; write negated classes positively, and other scripts as `words`"

@@ -25,7 +25,7 @@ struct Span {
 }
 
 /// Matches that enforce, or matches that only warn.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Lane {
     pending: Vec<Match>,
     span: Option<Span>,

@@ -6,6 +6,7 @@
 //! alive there, which is one in ordinary text. Rules that only warn run beside in a lane of their own, so they
 //! find the same and delay nothing.
 
+mod before;
 mod build;
 mod candidate;
 mod engine;
@@ -19,6 +20,7 @@ mod corpus_tests;
 #[cfg(test)]
 mod tests;
 
+use before::History;
 use candidate::{Accepted, Candidate};
 pub use engine::{Engine, Hold};
 use lane::{Lane, Match};
@@ -29,8 +31,8 @@ use crate::wire::event::Direction;
 
 /// The state of one channel. Small: some hundred bytes, plus the text from the oldest live candidate on, which is
 /// bounded by the longest rule and [`lane::MAX_SPAN`].
-#[derive(Debug, Default)]
-pub struct Scan {
+#[derive(Clone, Debug, Default)]
+pub struct Pass {
     /// Bytes taken in so far.
     fed: u64,
     /// Everything before is decided.
@@ -43,6 +45,8 @@ pub struct Scan {
     warning: Lane,
     /// The text before `fed` that is still needed.
     kept: Vec<u8>,
+    /// The text before that.
+    history: History,
 }
 
 /// What one call of the scan works on.
@@ -61,15 +65,15 @@ impl Window<'_> {
     }
 }
 
-impl Scan {
+impl Pass {
     /// The state before the first byte of a channel.
-    pub fn new() -> Scan {
-        Scan::default()
+    pub fn new() -> Pass {
+        Pass::default()
     }
 
     /// Takes in the next piece of the channel's decoded text and appends what became final to `out`.
     ///
-    /// Enforcing findings come in ascending order, do not overlap, and end at or before [`Scan::frontier`].
+    /// Enforcing findings come in ascending order, do not overlap, and end at or before [`Pass::frontier`].
     /// `engine` and `direction` must be the same for all calls on one scan.
     pub fn push(&mut self, engine: &Engine, direction: Direction, text: &[u8], out: &mut Vec<Finding>) {
         if text.is_empty() {
@@ -81,17 +85,20 @@ impl Scan {
         if from == 0 {
             self.run(Window { engine, direction, base, text }, 0, out);
             let keep = (self.needed() - base) as usize;
+            self.history.add(&text[..keep]);
             self.kept.extend_from_slice(&text[keep..]);
         } else {
             let mut kept = std::mem::take(&mut self.kept);
             kept.extend_from_slice(text);
             self.run(Window { engine, direction, base, text: &kept }, from, out);
-            kept.drain(..(self.needed() - base) as usize);
+            let done = (self.needed() - base) as usize;
+            self.history.add(&kept[..done]);
+            kept.drain(..done);
             self.kept = kept;
         }
     }
 
-    /// Ends the channel: what was still open is decided. The frontier is then [`Scan::fed`].
+    /// Ends the channel: what was still open is decided. The frontier is then [`Pass::fed`].
     pub fn finish(&mut self, engine: &Engine, direction: Direction, out: &mut Vec<Finding>) {
         let kept = std::mem::take(&mut self.kept);
         let window = Window { engine, direction, base: self.fed - kept.len() as u64, text: &kept };
@@ -139,11 +146,18 @@ impl Scan {
     fn begin(&mut self, window: Window<'_>, at: usize, machines: &[u16], needs: &mut Needs) {
         for &number in machines {
             let machine = window.engine.machine(number);
-            if machine.need.is_none_or(|need| needs.may_match(need, window.text, at)) {
+            if machine.need.is_none_or(|need| needs.may_match(need, window.text, at))
+                && machine.before.is_none_or(|before| self.follows(window, at, before))
+            {
                 let start = window.base + at as u64;
-                self.live.push(Candidate { start, machine: number, state: machine.start });
+                self.live.push(Candidate { start, machine: number, state: machine.start, value: 0 });
             }
         }
+    }
+
+    /// Whether a context stands before the place `at`.
+    fn follows(&self, window: Window<'_>, at: usize, before: u16) -> bool {
+        window.engine.befores()[usize::from(before)].matches(&self.history, &window.text[..at])
     }
 
     /// Decides what can be decided and moves the frontier.
