@@ -113,7 +113,7 @@ fn compile(raw: RawRule, folder: Option<&Path>, problems: &mut Problems) -> Opti
         let known = Validator::parse(name);
         validators.extend(known);
         if known.is_none() {
-            problems.0.push(Problem::BadValidator { name: name.clone(), known: validate::NAMES });
+            problems.0.push(Problem::BadValidator { name: name.clone(), known: validate::names() });
         }
     }
     let result = matcher(&raw, folder);
