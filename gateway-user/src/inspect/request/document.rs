@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use crate::inspect::firewall::Watch;
 use crate::inspect::request::string::scan_string;
 use crate::inspect::request::{Located, MOST_FINDINGS};
 use crate::inspect::{Action, Engine, Finding};
@@ -40,8 +41,15 @@ impl Document {
                 reading.pieces.push(raw(body));
             }
         }
-        let mut judge =
-            Judge { engine, direction, body, decoded: Vec::new(), inner: Vec::new(), found: Vec::new() };
+        let mut judge = Judge {
+            engine,
+            direction,
+            body,
+            decoded: Vec::new(),
+            inner: Vec::new(),
+            found: Vec::new(),
+            firewall: Watch::new(),
+        };
         let mut document = Document {
             action: Action::Allow,
             edits: Vec::new(),
@@ -95,6 +103,7 @@ struct Judge<'a> {
     decoded: Vec<u8>,
     inner: Vec<u8>,
     found: Vec<Finding>,
+    firewall: Watch,
 }
 
 impl Judge<'_> {
@@ -116,6 +125,7 @@ impl Judge<'_> {
         let direction = if piece.signed { Direction::Reply } else { self.direction };
         let json = piece.form == Form::Json;
         scan_string(self.engine, direction, text, json, &mut self.inner, &mut self.found);
+        self.firewall.whole(self.engine, direction, piece.channel.kind, text, &mut self.found);
         self.decoded = decoded;
         if !self.found.is_empty() {
             self.act(piece, raw, document);

@@ -8,6 +8,7 @@ use super::Match;
 use super::build;
 use super::machine::Machine;
 use super::starts::Starts;
+use crate::inspect::firewall::Firewall;
 use crate::inspect::rules::{Rule, RuleErrors};
 use crate::inspect::validate::Validator;
 use crate::inspect::{Action, RuleIndex, RuleInfo, RuleSet};
@@ -19,6 +20,7 @@ pub struct Engine {
     codes: Vec<Code>,
     machines: Vec<Machine>,
     starts: [Starts; 2],
+    firewall: Firewall,
     cap: Action,
     digest_key: hmac::Key,
 }
@@ -62,6 +64,7 @@ impl Engine {
         let cap = if enforce { Action::Block } else { Action::Warn };
         let rules: Vec<&Rule> = rules.rules().collect();
         let built = build::machines(&rules, cap)?;
+        let firewall = Firewall::build(&rules)?;
         let code = |(rule, home): (&&Rule, build::Home)| Code {
             machine: home.machine,
             follow: home.follow,
@@ -72,6 +75,7 @@ impl Engine {
             rules: rules.iter().map(|rule| rule.info.clone()).collect(),
             machines: built.machines,
             starts: built.starts,
+            firewall,
             cap,
             digest_key: hmac::Key::new(hmac::HMAC_SHA256, digest_key),
         })
@@ -105,6 +109,11 @@ impl Engine {
     pub fn memory(&self) -> usize {
         self.machines.iter().map(Machine::memory).sum::<usize>()
             + self.starts.iter().map(Starts::memory).sum::<usize>()
+            + self.firewall.memory()
+    }
+
+    pub(in crate::inspect) fn firewall(&self) -> &Firewall {
+        &self.firewall
     }
 
     pub(super) fn starts(&self, direction: Direction) -> &Starts {
@@ -135,7 +144,7 @@ impl Engine {
         rank(first) > rank(second)
     }
 
-    pub(super) fn digest(&self, value: &[u8]) -> [u8; 8] {
+    pub(in crate::inspect) fn digest(&self, value: &[u8]) -> [u8; 8] {
         let tag = hmac::sign(&self.digest_key, value);
         std::array::from_fn(|place| tag.as_ref()[place])
     }
