@@ -288,8 +288,13 @@ pub fn open_ledger<'a>(
     Ok(Ledger::open(Arc::clone(store), budgets, prices)?)
 }
 
-/// The compiled rules: built in, then the operator's files, word lists and changes.
+/// The compiled rules.
 pub fn engine(config: &Config, key: &[u8; 32]) -> anyhow::Result<Engine> {
+    Ok(Engine::build(&rules(config)?, config.mode == Mode::Strict, key)?)
+}
+
+/// The rules: built in, then the operator's files, word lists and changes.
+pub fn rules(config: &Config) -> anyhow::Result<RuleSet> {
     let mut rules = RuleSet::builtin();
     for file in &config.rules.files {
         rules.extend_from_file(file)?;
@@ -306,7 +311,7 @@ pub fn engine(config: &Config, key: &[u8; 32]) -> anyhow::Result<Engine> {
             }
         }
     }
-    Ok(Engine::build(&rules, config.mode == Mode::Strict, key)?)
+    Ok(rules)
 }
 
 /// A word list as the rule file it stands for.

@@ -158,6 +158,21 @@ impl RuleSet {
         if known { Ok(()) } else { Err(RuleErrors::one("rules", Some(name), Problem::UnknownRule)) }
     }
 
+    /// Tries every example and counter-example of every rule.
+    ///
+    /// # Errors
+    /// Every example a rule misses, and every counter-example it finds.
+    pub fn try_examples(&self) -> Result<(), RuleErrors> {
+        let errors: Vec<RuleError> =
+            self.rules.values().flat_map(|rule| examples::check("rules", rule)).collect();
+        if errors.is_empty() { Ok(()) } else { Err(RuleErrors(errors)) }
+    }
+
+    /// Leaves only the rules for which `keep` holds.
+    pub fn retain(&mut self, keep: impl Fn(&RuleInfo) -> bool) {
+        self.rules.retain(|_, rule| keep(&rule.info));
+    }
+
     /// What is told about each rule, in the order of ids.
     pub fn iter(&self) -> impl Iterator<Item = &RuleInfo> {
         self.rules.values().map(|rule| &rule.info)

@@ -17,6 +17,9 @@ pub enum Category {
 }
 
 impl Category {
+    /// The names rule files use.
+    pub const NAMES: [&str; 3] = ["secret", "pii", "dictionary"];
+
     /// Reads the name a rule file uses.
     pub fn parse(name: &str) -> Option<Category> {
         match name {

@@ -1,7 +1,7 @@
 //! One place where a rule may have begun, and what happens to it byte by byte.
 
 use super::machine::{Kind, Step};
-use super::{Match, Scan, Window};
+use super::{Match, Pass, Window};
 use crate::inspect::rules::{VALIDATED_ENDS, is_continuation};
 use crate::inspect::{Engine, RuleIndex};
 
@@ -38,9 +38,9 @@ impl Accepted {
     }
 }
 
-impl Scan {
+impl Pass {
     /// The common case: one candidate, and no other begins. Goes on from `at` to the first byte that is not
-    /// ordinary, which it leaves to [`Scan::step`]; returns its place and the class of what stands before it.
+    /// ordinary, which it leaves to [`Pass::step`]; returns its place and the class of what stands before it.
     pub(super) fn coast(&mut self, window: Window<'_>, mut at: usize, mut behind: u8) -> (usize, u8) {
         let starts = window.engine.starts(window.direction);
         let candidate = &mut self.live[0];

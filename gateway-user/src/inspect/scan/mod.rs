@@ -30,7 +30,7 @@ use crate::wire::event::Direction;
 /// The state of one channel. Small: some hundred bytes, plus the text from the oldest live candidate on, which is
 /// bounded by the longest rule and [`lane::MAX_SPAN`].
 #[derive(Debug, Default)]
-pub struct Scan {
+pub struct Pass {
     /// Bytes taken in so far.
     fed: u64,
     /// Everything before is decided.
@@ -61,15 +61,15 @@ impl Window<'_> {
     }
 }
 
-impl Scan {
+impl Pass {
     /// The state before the first byte of a channel.
-    pub fn new() -> Scan {
-        Scan::default()
+    pub fn new() -> Pass {
+        Pass::default()
     }
 
     /// Takes in the next piece of the channel's decoded text and appends what became final to `out`.
     ///
-    /// Enforcing findings come in ascending order, do not overlap, and end at or before [`Scan::frontier`].
+    /// Enforcing findings come in ascending order, do not overlap, and end at or before [`Pass::frontier`].
     /// `engine` and `direction` must be the same for all calls on one scan.
     pub fn push(&mut self, engine: &Engine, direction: Direction, text: &[u8], out: &mut Vec<Finding>) {
         if text.is_empty() {
@@ -91,7 +91,7 @@ impl Scan {
         }
     }
 
-    /// Ends the channel: what was still open is decided. The frontier is then [`Scan::fed`].
+    /// Ends the channel: what was still open is decided. The frontier is then [`Pass::fed`].
     pub fn finish(&mut self, engine: &Engine, direction: Direction, out: &mut Vec<Finding>) {
         let kept = std::mem::take(&mut self.kept);
         let window = Window { engine, direction, base: self.fed - kept.len() as u64, text: &kept };
