@@ -132,7 +132,9 @@ async fn infer(site: &Arc<Site>, mut flow: Flow, route: Route, request: Request<
             return through(site, flow, Request::from_parts(head, body), Verdict::Warned, Some(why)).await;
         }
     };
-    let options = JudgeOptions { ask_usage: route.charged && site.host.asks_usage() };
+    let tokens = flow.tokens();
+    let options =
+        JudgeOptions { ask_usage: route.charged && site.host.asks_usage(), tokens: tokens.as_ref() };
     let mut judged = judge(&site.services.engine, route.dialect, &text, options);
     // Some dialects name the model in the path.
     judged.model = judged.model.or_else(|| route.model.clone());

@@ -142,6 +142,7 @@ fn streamed(
         ..ReplyOptions::default()
     };
     let stream = ReplyStream::new(Arc::clone(&services.engine), expected.dialect, options);
+    let stream = stream.restoring(flow.tokens());
     // Warn mode changes nothing, so what is encoded goes out as it came, and only a copy of it is decoded.
     let observed = decoder.is_some() && services.config.mode == Mode::Warn;
     if !observed {
@@ -204,8 +205,10 @@ async fn whole(
             return Ok(Response::from_parts(head, ReplyBody::Whole { data: raw, trailers }));
         }
     };
-    let judged = judge_reply(&site.services.engine, expected.dialect, &text);
+    let tokens = flow.tokens();
+    let judged = judge_reply(&site.services.engine, tokens.as_ref(), expected.dialect, &text);
     flow.found(Direction::Reply, &judged.findings);
+    site.services.counters.tokens_restored.add(judged.restored);
     flow.usage(judged.usage, true);
     flow.note(|record| record.reply.before = Some(Digest::of(&raw)));
     if let Err(refused) = flow.draw(judged.text as usize) {

@@ -9,7 +9,10 @@ use crate::{
     audit::{Digest, Verdict},
     config::Cut,
     flow::{flow::Flow, remembered::RequestDigest, services::Services},
-    inspect::reply::{Released, ReplyOptions, ReplyStream},
+    inspect::{
+        Tokens,
+        reply::{Released, ReplyOptions, ReplyStream},
+    },
     wire::{
         Dialect,
         dialects::{CutStyle, Reason},
@@ -43,7 +46,12 @@ pub struct Turn {
 
 impl Turn {
     /// A turn before its first message.
-    pub fn new(services: &Services, dialect: &'static dyn Dialect, asked: Option<Asked>) -> Turn {
+    pub fn new(
+        services: &Services,
+        dialect: &'static dyn Dialect,
+        tokens: Option<Tokens>,
+        asked: Option<Asked>,
+    ) -> Turn {
         let options = ReplyOptions {
             cut: match services.config.cut {
                 Cut::Text => CutStyle::Text,
@@ -54,9 +62,10 @@ impl Turn {
             ..ReplyOptions::default()
         };
         let context = || digest::Context::new(&digest::SHA256);
+        let stream = ReplyStream::new(Arc::clone(&services.engine), dialect, options);
         Turn {
             asked,
-            stream: ReplyStream::new(Arc::clone(&services.engine), dialect, options),
+            stream: stream.restoring(tokens),
             waiting: VecDeque::new(),
             before: context(),
             after: context(),
@@ -94,6 +103,7 @@ impl Turn {
     /// Writes down what it came to. What was found between answers belongs to the `connection`.
     pub fn end(self, services: &Services, connection: &mut Flow, verdict: Verdict, reason: Option<&str>) {
         services.counters.held_bytes_highest.highest(self.most_held as u64);
+        services.counters.tokens_restored.add(self.stream.restored());
         let Some(Asked { mut flow, .. }) = self.asked else {
             return connection.found(Direction::Reply, self.stream.findings());
         };

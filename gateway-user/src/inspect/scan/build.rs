@@ -30,7 +30,7 @@ const OFTEN: f32 = 1e-4;
 pub(super) struct Built {
     pub machines: Vec<Machine>,
     pub codes: Vec<Code>,
-    pub starts: [Starts; 2],
+    pub starts: [[Starts; 2]; 2],
     pub filters: [Filter; 2],
     pub needs: [Vec<Needed>; 2],
     pub befores: Vec<Before>,
@@ -85,7 +85,7 @@ pub(super) fn machines(rules: &[&Rule], cap: Action) -> Result<Built, RuleErrors
         return Err(RuleErrors(build.errors));
     }
     let directions = [Direction::Request, Direction::Reply];
-    let starts = directions.map(|direction| build.starts(direction));
+    let starts = [false, true].map(|inner| directions.map(|direction| build.starts(direction, inner)));
     let [(request, request_needs), (reply, reply_needs)] =
         directions.map(|direction| build.filter(direction));
     let machines = build.built.into_iter().map(|(machine, _)| machine).collect();
@@ -111,10 +111,13 @@ impl Build<'_> {
     }
 
     fn lane(&self, rule: &Rule, direction: Direction) -> Lane {
+        if matches!(rule.matcher, Matcher::Scored(_)) {
+            return Lane::Off;
+        }
         match rule.info.action(direction).min(self.cap) {
             Action::Allow => Lane::Off,
             Action::Warn => Lane::Warns,
-            Action::Redact | Action::Block => Lane::Enforces,
+            Action::Redact | Action::Tokenize | Action::Block => Lane::Enforces,
         }
     }
 
@@ -224,7 +227,7 @@ impl Build<'_> {
             let kind = match &rule.matcher {
                 Matcher::Tail { class, .. } => Ok(Kind::Tail(class.clone(), index)),
                 Matcher::Until { terminator, .. } => Machine::until(terminator, index),
-                Matcher::Pattern(_) | Matcher::Words { .. } => continue,
+                Matcher::Pattern(_) | Matcher::Words { .. } | Matcher::Scored(_) => continue,
             };
             match kind {
                 Ok(kind) => {
@@ -276,9 +279,12 @@ impl Build<'_> {
         (filter, needs.into_iter().map(|(lead, need)| (need, bits[lead])).collect())
     }
 
-    fn starts(&self, direction: Direction) -> Starts {
+    fn starts(&self, direction: Direction, inner: bool) -> Starts {
         let entry = |(number, (machine, group)): (usize, &(Machine, Option<Group>))| {
             let group = group.as_ref().filter(|group| group.lanes[direction as usize] != Lane::Off)?;
+            if inner && !group.rules.iter().any(|rule| self.rule(*rule).counts_inside()) {
+                return None;
+            }
             let pairs = (0..=255).map(|byte| machine.seconds(byte)).collect();
             let words = matches!(machine.kind, Kind::Words(..));
             let anywhere = std::array::from_fn(|byte| words && byte >= 0xE0);

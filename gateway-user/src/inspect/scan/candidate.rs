@@ -1,7 +1,7 @@
 //! One place where a rule may have begun, and what happens to it byte by byte.
 
 use super::machine::{Kind, Step};
-use super::{Match, Scan, Window};
+use super::{Match, Pass, Window};
 use crate::inspect::rules::{VALIDATED_ENDS, is_continuation};
 use crate::inspect::{Engine, RuleIndex};
 
@@ -25,6 +25,11 @@ pub(super) struct Accepted {
 }
 
 impl Accepted {
+    /// Where the matches begin.
+    pub fn start(&self) -> u64 {
+        self.start
+    }
+
     /// The longest end whose validators pass, as a length.
     fn best(&self, window: Window<'_>) -> Option<u64> {
         let code = window.engine.rule_code(self.rule);
@@ -65,9 +70,9 @@ impl Candidate {
     }
 }
 
-impl Scan {
+impl Pass {
     /// The common case: one candidate, and no other begins before `end`. Goes on from `at` to the first byte that is
-    /// not ordinary, which it leaves to [`Scan::step`]; returns its place.
+    /// not ordinary, which it leaves to [`Pass::step`]; returns its place.
     pub(super) fn coast(&mut self, window: Window<'_>, mut at: usize, end: usize) -> usize {
         let candidate = &mut self.live[0];
         let machine = window.engine.machine(candidate.machine);

@@ -1,9 +1,10 @@
 //! The scan against a plain search that shares none of its automata: at every split, the same findings, and never
 //! a byte let go that a finding takes later.
 
+use super::Pass;
 use super::lane::{MAX_SPAN, Match};
 use crate::inspect::rules::matches_from;
-use crate::inspect::{Action, Engine, Finding, RuleIndex, RuleSet, Scan, mask, redact};
+use crate::inspect::{Action, Engine, Finding, RuleIndex, RuleSet, mask, redact};
 use crate::wire::event::Direction;
 
 const KEY: [u8; 32] = [7; 32];
@@ -97,8 +98,8 @@ pub(super) fn sorted(mut findings: Vec<Finding>) -> Vec<Finding> {
 }
 
 /// Feeds `text` in pieces, checks every promise on the way, and returns what was found.
-fn feed(engine: &Engine, direction: Direction, pieces: &[&[u8]]) -> Vec<Finding> {
-    let (mut scan, mut out) = (Scan::new(), Vec::new());
+pub(super) fn feed(engine: &Engine, direction: Direction, pieces: &[&[u8]]) -> Vec<Finding> {
+    let (mut scan, mut out) = (Pass::new(), Vec::new());
     let mut steps = vec![(0, 0)];
     for piece in pieces {
         scan.push(engine, direction, piece, &mut out);
@@ -308,7 +309,7 @@ fn only_enforcing_rules_hold_back() {
     ];
     for (enforce, direction, text, frontier) in cases {
         let engine = build(&RuleSet::builtin(), enforce);
-        let (mut scan, mut out) = (Scan::new(), Vec::new());
+        let (mut scan, mut out) = (Pass::new(), Vec::new());
         scan.push(&engine, direction, text.as_bytes(), &mut out);
         assert_eq!(scan.frontier(), frontier, "{text}");
     }
@@ -321,7 +322,7 @@ fn what_is_held_is_bounded() {
     let hostile =
         ["-----BEGIN PRIVATE KEY-----", "sk-ant-api03-", "eyJ", "a@", "a.", "4111 ", "://a:", "+1 2", "a"];
     for unit in hostile {
-        let (mut scan, mut out) = (Scan::new(), Vec::new());
+        let (mut scan, mut out) = (Pass::new(), Vec::new());
         let text = unit.repeat(200_000 / unit.len());
         for piece in text.as_bytes().chunks(1_000) {
             scan.push(&engine, Direction::Request, piece, &mut out);
@@ -349,7 +350,7 @@ fn a_hundred_thousand_words_fit() {
         redact(&engine, Direction::Reply, text).0,
         "a [WORDS_REDACTED], word0123456 xword000001 [WORDS_REDACTED]"
     );
-    let (mut scan, mut out) = (Scan::new(), Vec::new());
+    let (mut scan, mut out) = (Pass::new(), Vec::new());
     let frontiers = text.as_bytes().chunks(1).map(|piece| {
         scan.push(&engine, Direction::Reply, piece, &mut out);
         scan.frontier()
