@@ -1,6 +1,7 @@
 //! Checks on a matched value that a pattern cannot express: checksums, ranges, randomness.
 
 mod checksums;
+mod credentials;
 mod text;
 
 #[cfg(test)]
@@ -23,10 +24,18 @@ pub enum Validator {
     Gb11643,
     /// `not_placeholder`: not an obvious stand-in (`EXAMPLE`, one character repeated, `your-…`).
     NotPlaceholder,
+    /// `random`: looks made by a machine, with no words in it.
+    Random,
+    /// `password`, `password_bare`, `password_symbols`: looks like a password and not like a name, a word or a number;
+    /// the second is for values without quotes, the third asks for punctuation that names do not have.
+    Password(credentials::Password),
+    /// `jwt`: the part before the first dot is the header of a JSON web token.
+    Jwt,
 }
 
 /// Names as rule files write them, for error messages.
-pub const NAMES: &str = "luhn, entropy N, iban, ssn, digits MIN MAX, gb11643, not_placeholder";
+pub const NAMES: &str = "luhn, entropy N, iban, ssn, digits MIN MAX, gb11643, not_placeholder, random, \
+                         password, password_bare, password_symbols, jwt";
 
 impl Validator {
     /// Reads a name and its numbers; `None` for an unknown name or a number out of range (entropy: 0 to 8 bits).
@@ -38,6 +47,11 @@ impl Validator {
             ["ssn"] => Some(Validator::Ssn),
             ["gb11643"] => Some(Validator::Gb11643),
             ["not_placeholder"] => Some(Validator::NotPlaceholder),
+            ["random"] => Some(Validator::Random),
+            ["password"] => Some(Validator::Password(credentials::Password::Quoted)),
+            ["password_bare"] => Some(Validator::Password(credentials::Password::Bare)),
+            ["password_symbols"] => Some(Validator::Password(credentials::Password::Symbols)),
+            ["jwt"] => Some(Validator::Jwt),
             ["digits", least, most] => Some(Validator::Digits(least.parse().ok()?, most.parse().ok()?)),
             ["entropy", bits] => {
                 let bits = bits.parse().ok().filter(|bits| (0.0..=8.0).contains(bits))?;
@@ -59,6 +73,9 @@ impl Validator {
             }
             Validator::Gb11643 => checksums::gb11643(value),
             Validator::NotPlaceholder => !text::placeholder(value),
+            Validator::Random => credentials::random(value),
+            Validator::Password(kind) => credentials::password(value, kind),
+            Validator::Jwt => credentials::jwt(value),
         }
     }
 }
