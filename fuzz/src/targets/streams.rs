@@ -4,9 +4,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use gateway::inspect::reply::{ReplyOptions, ReplyStream};
+use gateway::wire::framer::Framing;
 
 use super::{ENGINE, dialect};
 use crate::cuts::cut;
+
+const FRAMINGS: [Option<Framing>; 5] =
+    [None, Some(Framing::Events), Some(Framing::Items), Some(Framing::Lines), Some(Framing::Frames)];
 
 /// What is released of a stream in pieces is what is released of it whole.
 pub fn stream(data: &[u8]) {
