@@ -16,8 +16,8 @@ const FRAMINGS: [Option<Framing>; 5] =
 pub fn stream(data: &[u8]) {
     let [choice, form, rest @ ..] = data else { return };
     let (text, pieces) = cut(rest);
-    let options =
-        ReplyOptions { event_stream: form & 3 != 0, array: form & 3 == 2, ..ReplyOptions::default() };
+    let framing = FRAMINGS[usize::from(*form) % FRAMINGS.len()];
+    let options = ReplyOptions { framing, ..ReplyOptions::default() };
     let released = |pieces: &[&[u8]]| {
         let mut stream = ReplyStream::new(Arc::clone(&ENGINE), dialect(*choice), options);
         let (mut bytes, mut out) = (Vec::new(), Vec::new());
