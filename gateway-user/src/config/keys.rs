@@ -161,7 +161,7 @@ fn whole_seconds(duration: &std::time::Duration) -> String {
 /// In the largest unit that gives a whole number.
 fn show_duration(duration: &std::time::Duration) -> String {
     let seconds = duration.as_secs();
-    let unit = read::UNITS.iter().find(|(_, length)| seconds % length == 0);
+    let unit = read::UNITS.iter().find(|(_, length)| seconds.is_multiple_of(*length));
     unit.map_or_else(|| seconds.to_string(), |(unit, length)| format!("{}{unit}", seconds / length))
 }
 

@@ -77,7 +77,7 @@ fn give_up(site: &Site, mut flow: Flow, dialect: &dyn Dialect, stop: &Stop) -> R
         Stop::Fault(_) => {}
         Stop::Refused { .. } | Stop::Unfit { .. } => counters.blocks.one(),
     }
-    let answer = stop.answer(dialect, &flow.id());
+    let answer = stop.answer(dialect, &flow.id(), flow.call());
     let length = answer.body().size_hint().exact().unwrap_or(0);
     flow.bytes(0, length);
     let status = answer.status().as_u16();
@@ -139,6 +139,7 @@ async fn infer(site: &Arc<Site>, mut flow: Flow, route: Route, request: Request<
     // Some dialects name the model in the path.
     judged.model = judged.model.or_else(|| route.model.clone());
     judged.stream |= route.streams;
+    flow.calls(judged.call.take());
     if let Err(stop) = take_in(site, &mut flow, &raw, &judged) {
         return Err((flow, stop));
     }

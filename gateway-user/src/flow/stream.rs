@@ -340,6 +340,7 @@ pub fn why(engine: &Engine, stop: Stop) -> String {
             format!("this answer was cut by rule {} ({})", rule.id, rule.description)
         }
         Stop::Held => "this answer was cut: more of it had to be held back than is allowed".to_owned(),
+        Stop::Broken => "this answer was cut: one of its frames is damaged".to_owned(),
         Stop::TooLong => "this answer was cut: one of its events is too long to be inspected".to_owned(),
     }
 }

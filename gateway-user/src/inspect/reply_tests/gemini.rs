@@ -47,7 +47,8 @@ fn array(chunks: &[Value]) -> String {
     format!("[{}\n]\n", items.join("\n,\r\n"))
 }
 
-const ARRAY: fn() -> ReplyOptions = || ReplyOptions { array: true, ..ReplyOptions::default() };
+const ARRAY: fn() -> ReplyOptions =
+    || ReplyOptions { framing: Some(Framing::Items), ..ReplyOptions::default() };
 
 /// The texts of an array, which must be sound JSON.
 fn items(bytes: &[u8]) -> BTreeMap<String, String> {
