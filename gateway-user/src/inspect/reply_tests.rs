@@ -19,6 +19,8 @@ use crate::wire::dialects::openai_responses::OpenAiResponses;
 mod gemini;
 #[path = "reply_tests/responses.rs"]
 mod responses;
+#[path = "reply_tests/tokens.rs"]
+mod tokens;
 
 const KEY: &str = "AKIAQYLPMN5HHHFPZAM2";
 
