@@ -1,10 +1,19 @@
 //! Checks on the look of a credential: made by a machine, made up by a person, or only a name.
 
-use super::text;
+use super::{Check, text};
+
+/// The checks of credentials.
+pub const CHECKS: &[Check] = &[
+    Check("random", random),
+    Check("password", |value| password(value, Password::Quoted)),
+    Check("password_bare", |value| password(value, Password::Bare)),
+    Check("password_symbols", |value| password(value, Password::Symbols)),
+    Check("jwt", jwt),
+];
 
 /// How much a password must look like one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Password {
+enum Password {
     /// It stands in quotes: a number will do.
     Quoted,
     /// It stands without quotes, where a name or a type may stand as well.
@@ -38,7 +47,7 @@ const ENTROPY: f32 = 2.5;
 const DIGITS: usize = 6;
 
 /// Whether a value looks made by a machine: letters and digits without words, in pieces longer than names have.
-pub fn random(value: &[u8]) -> bool {
+fn random(value: &[u8]) -> bool {
     let count = |test: fn(&u8) -> bool| value.iter().filter(|byte| test(byte)).count();
     let (upper, lower) = (count(u8::is_ascii_uppercase), count(u8::is_ascii_lowercase));
     let mixed = match count(u8::is_ascii_digit) {
@@ -54,7 +63,7 @@ pub fn random(value: &[u8]) -> bool {
 }
 
 /// Whether a value looks like a password and not like a name, a word or a number.
-pub fn password(value: &[u8], kind: Password) -> bool {
+fn password(value: &[u8], kind: Password) -> bool {
     let digits = value.iter().filter(|byte| byte.is_ascii_digit()).count();
     let letters = value.iter().filter(|byte| byte.is_ascii_alphabetic()).count();
     let symbols = value.iter().any(|byte| b"!@#$%^&*?~+=|;{}()[]<>".contains(byte));
@@ -78,7 +87,7 @@ pub fn password(value: &[u8], kind: Password) -> bool {
 
 /// Whether the part before the first dot is the header of a JSON web token (RFC 7515, section 4): base64 of an object
 /// that names its algorithm.
-pub fn jwt(value: &[u8]) -> bool {
+fn jwt(value: &[u8]) -> bool {
     let head = value.split(|byte| *byte == b'.').next().unwrap_or_default();
     let Some(header) = decode(head) else { return false };
     header.trim_ascii_start().starts_with(b"{") && memchr::memmem::find(&header, b"\"alg\"").is_some()
