@@ -12,6 +12,7 @@ mod secret;
 mod serving;
 mod spaces;
 mod steer;
+mod tools;
 
 use std::{
     collections::HashMap,
@@ -35,7 +36,7 @@ use crate::{
     config::{Config, Dictionary, Mode, Place},
     flow::{Coverage, Remembered, Running, Services, Untrusted},
     identity::Digester,
-    inspect::{Engine, RuleSet},
+    inspect::{Engine, RuleSet, tools::Policy},
     ledger::{Budget, Ledger, Nanos, Prices, ScopeName, Window},
     provider::Catalog,
     store::{Sled, Store},
@@ -102,6 +103,8 @@ impl App {
         let ledger = Arc::new(open_ledger(config, &store, apps.iter().map(|app| (&*app.name, &app.config)))?);
         let key = secret::digest_key(&config.state)?;
         let engines = engines(&apps, &key)?;
+        let policies = apps.iter().map(|app| tools::policy(&app.config, &key));
+        let policies = policies.collect::<anyhow::Result<Vec<_>>>()?;
         let trust = trust(config, &catalog)?;
         trust.publish().context("the trust bundles cannot be written")?;
         let exempt = Exempt::default();
@@ -124,8 +127,9 @@ impl App {
         let served: Vec<Served> = apps
             .into_iter()
             .zip(engines)
+            .zip(policies)
             .zip(steers)
-            .map(|((app, engine), steer)| shared.serve(app, engine, steer))
+            .map(|(((app, engine), tools), steer)| shared.serve(app, engine, tools, steer))
             .collect();
         let services = served.first().map(|first| Arc::clone(&first.services));
         let services = services.context("there is no app to serve")?;
@@ -160,7 +164,13 @@ struct Shared {
 }
 
 impl Shared {
-    fn serve(&self, app: Wanted, engine: Arc<Engine>, steer: Option<Arc<Steering>>) -> Served {
+    fn serve(
+        &self,
+        app: Wanted,
+        engine: Arc<Engine>,
+        tools: Arc<Policy>,
+        steer: Option<Arc<Steering>>,
+    ) -> Served {
         if let Some(steer) = &steer {
             self.exempt.add(steer);
         }
@@ -170,6 +180,7 @@ impl Shared {
             config: app.config,
             catalog: self.catalog.clone(),
             engine,
+            tools,
             ledger: Arc::clone(&self.ledger),
             journal: Arc::clone(&self.journal),
             leaves: Arc::clone(&self.leaves),

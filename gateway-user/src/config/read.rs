@@ -302,7 +302,7 @@ pub(super) fn actions(node: &Node) -> Read<BTreeMap<String, RuleActions>> {
 }
 
 /// The values of a block that may have only these keys.
-fn block<'n, const N: usize>(node: &'n Node, keys: [&str; N]) -> Read<[Option<&'n Node>; N]> {
+pub(super) fn block<'n, const N: usize>(node: &'n Node, keys: [&str; N]) -> Read<[Option<&'n Node>; N]> {
     let Value::Map(entries) = &node.value else {
         return wrong(
             node,

@@ -11,6 +11,7 @@ pub mod reply;
 pub mod request;
 pub mod rules;
 pub mod scan;
+pub mod tools;
 
 mod validate;
 

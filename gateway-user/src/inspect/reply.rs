@@ -10,6 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::inspect::request::Located;
+use crate::inspect::tools::{Because, Gate, Guard, Used};
 use crate::inspect::{Engine, RuleIndex};
 use crate::wire::Dialect;
 use crate::wire::dialects::{CutStyle, Ending, Reason};
@@ -67,6 +68,8 @@ pub enum Stop {
     Held,
     /// An event is too large to be inspected.
     TooLong,
+    /// A tool call is refused, and nothing can stand in its place.
+    Tool(Because),
 }
 
 /// Bytes that may go to the client.
@@ -90,6 +93,8 @@ pub struct ReplyStream {
     engine: Arc<Engine>,
     dialect: &'static dyn Dialect,
     options: ReplyOptions,
+    /// Whether anything may change or stop the reply.
+    enforces: bool,
     body: Body,
 }
 
@@ -104,12 +109,22 @@ enum Body {
 impl ReplyStream {
     /// A stream before its first byte.
     pub fn new(engine: Arc<Engine>, dialect: &'static dyn Dialect, options: ReplyOptions) -> ReplyStream {
+        let enforces = enforces(&engine);
         let body = if options.event_stream {
             Body::Events(Box::new(Events::new(Arc::clone(&engine), dialect, options)))
         } else {
             Body::Raw(Box::new(Raw::new(Arc::clone(&engine), options)))
         };
-        ReplyStream { engine, dialect, options, body }
+        ReplyStream { engine, dialect, options, enforces, body }
+    }
+
+    /// The same stream, with its tool calls judged and recorded; to be asked for before its first byte.
+    pub fn guarded(mut self, guard: Guard) -> ReplyStream {
+        self.enforces |= guard.policy.may_hold();
+        if let Body::Events(events) = &mut self.body {
+            events.gate = Some(Box::new(Gate::new(guard)));
+        }
+        self
     }
 
     /// Takes the next bytes from upstream and appends what may go to the client. Look at [`ReplyStream::stop`] afterwards;
@@ -118,7 +133,7 @@ impl ReplyStream {
         match &mut self.body {
             Body::Events(events) => {
                 events.push(chunk, out);
-                if events.stop == Some(Stop::TooLong) && !enforces(&self.engine) {
+                if events.stop == Some(Stop::TooLong) && !self.enforces {
                     self.give_up_events(out);
                 }
             }
@@ -208,6 +223,11 @@ impl ReplyStream {
             Body::Events(events) => &events.findings,
             Body::Raw(raw) | Body::Rest(_, raw) => &raw.findings,
         }
+    }
+
+    /// The tool calls so far, as they are recorded; [`MOST_CALLS`](crate::inspect::tools::MOST_CALLS) at most.
+    pub fn used(&self) -> &[Used] {
+        self.events().map_or(&[], Events::used)
     }
 
     /// Bytes held back now. An event whose end has not come is not counted.

@@ -21,6 +21,7 @@ use crate::{
         Action,
         reply::Released,
         request::{JudgeOptions, judge},
+        tools::History,
     },
     provider::Route,
     wire::{
@@ -106,8 +107,9 @@ impl Session {
     pub fn take_from_client(&mut self, message: Message, out: &mut Out<'_>) -> Option<Close> {
         let begun = Instant::now();
         self.messages.up += 1;
-        let judged =
-            judge(&self.site.services.engine, self.route.dialect, &message.payload, JudgeOptions::default());
+        let services = &self.site.services;
+        let options = JudgeOptions { tools: Some(&services.tools), ..JudgeOptions::default() };
+        let judged = judge(&services.engine, self.route.dialect, &message.payload, options);
         if self.route.dialect.is_known() {
             self.model = judged.model.clone().unwrap_or_else(|| std::mem::take(&mut self.model));
         }
@@ -208,7 +210,7 @@ impl Session {
         flow.answered(http::StatusCode::OK);
         let model = self.turn.stream.model().unwrap_or(&self.model);
         let reserved = if self.route.charged { flow.reserve(model, 0) } else { Ok(()) };
-        self.turn.asked = Some(Asked { flow, request: None });
+        self.turn.asked = Some(Asked { flow, request: None, history: History::default() });
         reserved.map_err(|refused| refused.to_string())
     }
 
