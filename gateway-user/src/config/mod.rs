@@ -29,7 +29,7 @@ pub use suggest::did_you_mean;
 pub use tools::{ArgumentRule, MAX_TOOL_PATTERN, MAX_TOOL_RULES, Refused, ToolCalling, ToolPolicy, Tools};
 pub use values::{
     Action, Cut, Dictionary, Fail, Limits, LocalEngine, Mode, Plain, Quic, ReportingPaths, RuleActions,
-    Rules, SteerScope, Treatment, UnknownModel, Untrusting, Via, WebSocket, dollars, nano_dollars,
+    Rules, SteerScope, Tokens, Treatment, UnknownModel, Untrusting, Via, WebSocket, dollars, nano_dollars,
 };
 
 /// The exit code for a command line or configuration that cannot be used (`EX_USAGE` of sysexits.h).
@@ -78,6 +78,8 @@ pub struct Config {
     pub tool_calling: ToolCalling,
     /// Which tools may be called, with which arguments.
     pub tools: Tools,
+    /// What is kept of the tokens that rules give.
+    pub tokens: Tokens,
     /// Provider files beside the built-in ones.
     pub providers: Vec<PathBuf>,
     /// The local engines that are steered and inspected.
@@ -132,6 +134,7 @@ impl Config {
             rules: Rules::default(),
             tool_calling: ToolCalling::default(),
             tools: Tools::default(),
+            tokens: Tokens { ttl: Duration::from_secs(30 * 86_400), entries: 100_000 },
             providers: vec![],
             local: ["ollama", "lmstudio"].map(|id| LocalEngine { id: id.to_owned(), address: None }).to_vec(),
             prices: vec![],

@@ -133,8 +133,10 @@ async fn infer(site: &Arc<Site>, mut flow: Flow, route: Route, request: Request<
             return through(site, flow, Request::from_parts(head, body), Verdict::Warned, Some(why)).await;
         }
     };
+    let tokens = flow.tokens();
     let options = JudgeOptions {
         ask_usage: route.charged && site.host.asks_usage(),
+        tokens: tokens.as_ref(),
         tools: Some(&site.services.tools),
     };
     let mut judged = judge(&site.services.engine, route.dialect, &text, options);

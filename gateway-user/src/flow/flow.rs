@@ -13,7 +13,7 @@ use crate::{
     audit::{Finding as Found, FlowId, Principal as Recorded, Record, Verdict},
     capture::Door,
     inspect::{
-        Action,
+        Action, Tokens,
         request::Located,
         tools::{Outcome, Used},
     },
@@ -128,6 +128,13 @@ impl Flow {
         self.open.as_ref()?.record.principal.key.as_deref()
     }
 
+    /// The tokens of whoever it belongs to, where the rules give tokens.
+    pub fn tokens(&self) -> Option<Tokens> {
+        let (vault, open) = (self.services.vault.as_ref()?, self.open.as_ref()?);
+        let now = u64::try_from(Timestamp::now().as_second()).unwrap_or(0);
+        Some(Tokens::new(vault, &open.record.principal.app, open.record.principal.key.as_deref(), now))
+    }
+
     /// Changes what will be recorded.
     pub fn note(&mut self, change: impl FnOnce(&mut Record)) {
         self.with(|open| change(&mut open.record));
@@ -217,6 +224,7 @@ impl Flow {
                     Action::Allow => continue,
                     Action::Warn => (&services.counters.findings_warned, Verdict::Warned),
                     Action::Redact => (&services.counters.findings_redacted, Verdict::Redacted),
+                    Action::Tokenize => (&services.counters.findings_tokenized, Verdict::Redacted),
                     Action::Block => (&services.counters.findings_blocked, Verdict::Warned),
                 };
                 counter.one();

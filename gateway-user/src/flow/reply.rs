@@ -144,8 +144,8 @@ fn streamed(
         held_bytes: services.config.limits.reply_held_bytes,
         ..ReplyOptions::default()
     };
-    let stream =
-        ReplyStream::new(Arc::clone(&services.engine), expected.dialect, options).guarded(expected.guard);
+    let stream = ReplyStream::new(Arc::clone(&services.engine), expected.dialect, options);
+    let stream = stream.restoring(flow.tokens()).guarded(expected.guard);
     // Warn mode changes nothing, so what is encoded goes out as it came, and only a copy of it is decoded.
     let observed = decoder.is_some() && services.config.mode == Mode::Warn;
     if !observed {
@@ -208,9 +208,12 @@ async fn whole(
             return Ok(Response::from_parts(head, ReplyBody::Whole { data: raw, trailers }));
         }
     };
-    let judged = judge_reply(&site.services.engine, expected.dialect, &text, Some(&expected.guard));
+    let tokens = flow.tokens();
+    let (engine, guard) = (&site.services.engine, Some(&expected.guard));
+    let judged = judge_reply(engine, tokens.as_ref(), expected.dialect, &text, guard);
     flow.found(Direction::Reply, &judged.findings);
     flow.called(&judged.used);
+    site.services.counters.tokens_restored.add(judged.restored);
     flow.usage(judged.usage, true);
     flow.note(|record| record.reply.before = Some(Digest::of(&raw)));
     if let Err(refused) = flow.draw(judged.text as usize) {

@@ -313,7 +313,9 @@ impl Inspected {
         self.state = State::Done;
         let stream = &mut self.parts.stream;
         let flow = &mut self.parts.flow;
-        self.parts.services.counters.held_bytes_highest.highest(self.most_held as u64);
+        let counters = &self.parts.services.counters;
+        counters.held_bytes_highest.highest(self.most_held as u64);
+        counters.tokens_restored.add(stream.restored());
         flow.found(Direction::Reply, stream.findings());
         flow.called(stream.used());
         flow.usage(stream.usage(), complete && stream.is_complete());

@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use crate::inspect::request::Located;
 use crate::inspect::tools::{Because, Gate, Guard, Used};
-use crate::inspect::{Engine, RuleIndex};
+use crate::inspect::{Engine, RuleIndex, Tokens};
 use crate::wire::Dialect;
 use crate::wire::dialects::{CutStyle, Ending, Reason};
 use crate::wire::event::{Direction, Usage};
@@ -95,6 +95,7 @@ pub struct ReplyStream {
     options: ReplyOptions,
     /// Whether anything may change or stop the reply.
     enforces: bool,
+    tokens: Option<Tokens>,
     body: Body,
 }
 
@@ -113,9 +114,9 @@ impl ReplyStream {
         let body = if options.event_stream {
             Body::Events(Box::new(Events::new(Arc::clone(&engine), dialect, options)))
         } else {
-            Body::Raw(Box::new(Raw::new(Arc::clone(&engine), options)))
+            Body::Raw(Box::new(Raw::new(Arc::clone(&engine), options, None)))
         };
-        ReplyStream { engine, dialect, options, enforces, body }
+        ReplyStream { engine, dialect, options, enforces, tokens: None, body }
     }
 
     /// The same stream, with its tool calls judged and recorded; to be asked for before its first byte.
@@ -125,6 +126,18 @@ impl ReplyStream {
             events.gate = Some(Box::new(Gate::new(guard)));
         }
         self
+    }
+
+    /// Gives the client the values of `tokens` in place of the tokens the model writes, once its text is judged. Call it
+    /// before the first byte.
+    pub fn restoring(mut self, tokens: Option<Tokens>) -> ReplyStream {
+        match &mut self.body {
+            Body::Events(events) => events.tokens.clone_from(&tokens),
+            Body::Raw(raw) | Body::Rest(_, raw) => {
+                **raw = Raw::new(Arc::clone(&self.engine), self.options, tokens.as_ref());
+            }
+        }
+        ReplyStream { tokens, ..self }
     }
 
     /// Takes the next bytes from upstream and appends what may go to the client. Look at [`ReplyStream::stop`] afterwards;
@@ -230,6 +243,15 @@ impl ReplyStream {
         self.events().map_or(&[], Events::used)
     }
 
+    /// How many tokens became values again.
+    pub fn restored(&self) -> u64 {
+        match &self.body {
+            Body::Events(events) => events.restored,
+            Body::Raw(raw) => raw.restored,
+            Body::Rest(events, raw) => events.restored + raw.restored,
+        }
+    }
+
     /// Bytes held back now. An event whose end has not come is not counted.
     pub fn held(&self) -> usize {
         match &self.body {
@@ -279,8 +301,8 @@ impl ReplyStream {
 
     /// Reads the rest of an event stream as raw bytes.
     fn give_up_events(&mut self, out: &mut Vec<Released>) {
-        let mut raw = Box::new(Raw::new(Arc::clone(&self.engine), self.options));
-        let placeholder = Body::Raw(Box::new(Raw::new(Arc::clone(&self.engine), self.options)));
+        let raw = || Box::new(Raw::new(Arc::clone(&self.engine), self.options, self.tokens.as_ref()));
+        let (mut raw, placeholder) = (raw(), Body::Raw(raw()));
         let Body::Events(mut events) = std::mem::replace(&mut self.body, placeholder) else { return };
         raw.findings.append(&mut events.findings);
         raw.push(events.rest(), out);

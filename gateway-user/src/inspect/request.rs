@@ -4,7 +4,7 @@ mod document;
 mod string;
 
 use crate::inspect::tools::{Because, Guard, History, Policy, Used, judge_whole};
-use crate::inspect::{Action, Engine, Finding};
+use crate::inspect::{Action, Engine, Finding, Tokens};
 use crate::wire::Dialect;
 use crate::wire::edit::Edit;
 use crate::wire::event::{Channel, Direction, Usage};
@@ -33,6 +33,8 @@ pub struct JudgeOptions<'a> {
     pub ask_usage: bool,
     /// Also read what tools were called before, for this policy.
     pub tools: Option<&'a Policy>,
+    /// Whose tokens take the place of values; without them such values are masked.
+    pub tokens: Option<&'a Tokens>,
 }
 
 /// What became of a request.
@@ -73,7 +75,7 @@ pub struct Judged {
 /// are signed by the provider and were judged when they came: they are held to the reply's rules, and since they
 /// cannot be rewritten, a redaction there blocks.
 pub fn judge(engine: &Engine, dialect: &dyn Dialect, body: &[u8], options: JudgeOptions<'_>) -> Judged {
-    let mut document = Document::judge(engine, Direction::Request, dialect.request(), body);
+    let mut document = Document::judge(engine, Direction::Request, options.tokens, dialect.request(), body);
     let facts = &document.reading.facts;
     let wants_usage = matches!(facts.include_usage, Some((_, true)));
     let ask =
@@ -120,19 +122,23 @@ pub struct JudgedReply {
     pub used: Vec<Used>,
     /// A tool call is refused, and nothing can stand in its place: the reply may not go out.
     pub refused: Option<Because>,
+    /// How many tokens became values again.
+    pub restored: u64,
     /// Why the body is not what its dialect says. It was judged as raw bytes instead.
     pub broken: Option<JsonError>,
 }
 
 /// Judges a whole reply, as [`judge`] does a request. Token probabilities of a choice whose text is changed become
-/// `null`, because they repeat the text. With a `guard` its tool calls are judged, too.
+/// `null`, because they repeat the text. The client gets the values of `tokens` in place of the tokens in it. With a
+/// `guard` its tool calls are judged, too.
 pub fn judge_reply(
     engine: &Engine,
+    tokens: Option<&Tokens>,
     dialect: &dyn Dialect,
     body: &[u8],
     guard: Option<&Guard>,
 ) -> JudgedReply {
-    let mut document = Document::judge(engine, Direction::Reply, dialect.reply(), body);
+    let mut document = Document::judge(engine, Direction::Reply, tokens, dialect.reply(), body);
     let calls = guard.map(|guard| judge_whole(guard, dialect, body, &document.reading)).unwrap_or_default();
     document.edits.extend(calls.edits);
     let facts = &document.reading.facts;
@@ -144,6 +150,7 @@ pub fn judge_reply(
         model: text_of(body, facts.model),
         usage: usage_of(dialect, facts),
         text: document.text,
+        restored: document.restored,
         broken: document.broken.filter(|_| dialect.is_known()),
         findings: document.findings,
     }

@@ -11,6 +11,7 @@ pub mod framer;
 pub mod head;
 pub mod items;
 pub mod json;
+pub mod places;
 pub mod reading;
 pub mod shape;
 pub mod sse;

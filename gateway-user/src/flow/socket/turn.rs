@@ -10,6 +10,7 @@ use crate::{
     config::Cut,
     flow::{flow::Flow, remembered::RequestDigest, services::Services},
     inspect::{
+        Tokens,
         reply::{Released, ReplyOptions, ReplyStream},
         tools::{Guard, History},
     },
@@ -48,7 +49,12 @@ pub struct Turn {
 
 impl Turn {
     /// A turn before its first message.
-    pub fn new(services: &Services, dialect: &'static dyn Dialect, asked: Option<Asked>) -> Turn {
+    pub fn new(
+        services: &Services,
+        dialect: &'static dyn Dialect,
+        tokens: Option<Tokens>,
+        asked: Option<Asked>,
+    ) -> Turn {
         let options = ReplyOptions {
             cut: match services.config.cut {
                 Cut::Text => CutStyle::Text,
@@ -61,9 +67,10 @@ impl Turn {
         let history = asked.as_ref().map(|asked| asked.history.clone()).unwrap_or_default();
         let guard = Guard { policy: Arc::clone(&services.tools), history };
         let context = || digest::Context::new(&digest::SHA256);
+        let stream = ReplyStream::new(Arc::clone(&services.engine), dialect, options);
         Turn {
             asked,
-            stream: ReplyStream::new(Arc::clone(&services.engine), dialect, options).guarded(guard),
+            stream: stream.restoring(tokens).guarded(guard),
             waiting: VecDeque::new(),
             before: context(),
             after: context(),
@@ -101,6 +108,7 @@ impl Turn {
     /// Writes down what it came to. What was found between answers belongs to the `connection`.
     pub fn end(self, services: &Services, connection: &mut Flow, verdict: Verdict, reason: Option<&str>) {
         services.counters.held_bytes_highest.highest(self.most_held as u64);
+        services.counters.tokens_restored.add(self.stream.restored());
         let Some(Asked { mut flow, .. }) = self.asked else {
             connection.called(self.stream.used());
             return connection.found(Direction::Reply, self.stream.findings());

@@ -10,11 +10,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::inspect::reply::event::{Event, Part, payload};
-use crate::inspect::reply::track::{Place, Track};
+use crate::inspect::reply::track::{Deed, Place, Track};
 use crate::inspect::reply::{Released, ReplyOptions, Stop};
 use crate::inspect::request::Located;
+use crate::inspect::tokens::Restored;
 use crate::inspect::tools::Gate;
-use crate::inspect::{Action, Engine, Finding};
+use crate::inspect::{Action, Engine, Finding, Tokens};
 use crate::wire::Dialect;
 use crate::wire::dialects::{Marks, Sent};
 use crate::wire::edit::Edit;
@@ -25,6 +26,10 @@ use crate::wire::reading::Reading;
 /// An event stream.
 pub struct Events {
     engine: Arc<Engine>,
+    /// Whose tokens become values again.
+    pub(super) tokens: Option<Tokens>,
+    /// How many did.
+    pub(super) restored: u64,
     dialect: &'static dyn Dialect,
     options: ReplyOptions,
     framer: Framer,
@@ -75,6 +80,7 @@ struct Scratch {
     decoded: Vec<u8>,
     inner: Vec<u8>,
     found: Vec<Finding>,
+    restored: Vec<Restored>,
     places: Vec<Place>,
     parts: Vec<Part>,
     edits: Vec<Edit>,
@@ -84,6 +90,8 @@ impl Events {
     pub fn new(engine: Arc<Engine>, dialect: &'static dyn Dialect, options: ReplyOptions) -> Events {
         Events {
             engine,
+            tokens: None,
+            restored: 0,
             dialect,
             options,
             framer: match options {
@@ -274,17 +282,28 @@ impl Events {
     /// Acts on what was found in running texts: in the events that wait, and in the one that just came.
     fn apply(&mut self, mut event: Option<&mut Event>) {
         let mut places = std::mem::take(&mut self.scratch.places);
-        for Place { track, start, end, finding } in places.drain(..) {
+        for Place { track, start, end, deed } in places.drain(..) {
             let (channel, signed) = (self.tracks[track].channel, self.tracks[track].signed);
-            self.note(channel, finding, signed);
-            if finding.action == Action::Block || signed && finding.action.enforces() {
-                self.tracks[track].block_from(start);
-            } else if finding.action.enforces() {
-                let mut mask = self.engine.rule(finding.rule).mask.as_str();
-                for waiting in self.queue.iter_mut().chain(event.as_deref_mut()) {
-                    if waiting.replace(track, start, end, mask) {
-                        mask = "";
+            let mut text = match &deed {
+                Deed::Restore(value) => {
+                    self.restored += 1;
+                    &**value
+                }
+                Deed::Find(finding) => {
+                    self.note(channel, *finding, signed);
+                    if finding.action == Action::Block || signed && finding.action.enforces() {
+                        self.tracks[track].block_from(start);
+                        continue;
                     }
+                    if !finding.action.enforces() {
+                        continue;
+                    }
+                    self.engine.rule(finding.rule).mask.as_str()
+                }
+            };
+            for waiting in self.queue.iter_mut().chain(event.as_deref_mut()) {
+                if waiting.replace(track, start, end, text) {
+                    text = "";
                 }
             }
         }

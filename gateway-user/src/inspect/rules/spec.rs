@@ -17,6 +17,9 @@ pub enum Category {
 }
 
 impl Category {
+    /// The names rule files use.
+    pub const NAMES: [&str; 3] = ["secret", "pii", "dictionary"];
+
     /// Reads the name a rule file uses.
     pub fn parse(name: &str) -> Option<Category> {
         match name {
@@ -57,6 +60,8 @@ pub(super) struct RawRule {
     pub category: Category,
     pub severity: Severity,
     pub description: String,
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
     pub pattern: Option<String>,
     pub tail: Option<String>,
     pub until: Option<String>,
@@ -64,6 +69,9 @@ pub(super) struct RawRule {
     pub words_file: Option<String>,
     #[serde(default)]
     pub ignore_case: bool,
+    pub before: Option<String>,
+    pub after: Option<String>,
+    pub unless: Option<String>,
     pub not_after: Option<String>,
     pub max_length: Option<u32>,
     #[serde(default)]

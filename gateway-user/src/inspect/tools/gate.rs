@@ -154,7 +154,8 @@ impl Gate {
                 What::All => inside(&refusal(because, &live.one.name, live.one.json)),
                 What::Object => refusal(because, &live.one.name, true),
             };
-            edits.push(Edit { span: *span, text });
+            // Before what masks the same text, so that it takes its place.
+            edits.insert(0, Edit { span: *span, text });
             false
         });
     }
