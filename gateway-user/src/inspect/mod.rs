@@ -7,6 +7,7 @@
 
 mod find;
 pub mod finding;
+pub mod firewall;
 pub mod mask;
 pub mod reply;
 pub mod request;

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
+use crate::inspect::firewall::Watch;
 use crate::inspect::request::string::scan_string;
 use crate::inspect::request::{Located, MOST_FINDINGS};
 use crate::inspect::tokens::Restored;
@@ -107,6 +108,7 @@ struct Judge<'a> {
     inner: Vec<u8>,
     found: Vec<Finding>,
     restored: Vec<Restored>,
+    firewall: Watch,
 }
 
 impl<'a> Judge<'a> {
@@ -125,6 +127,7 @@ impl<'a> Judge<'a> {
             inner: Vec::new(),
             found: Vec::new(),
             restored: Vec::new(),
+            firewall: Watch::new(),
         }
     }
 
@@ -149,6 +152,7 @@ impl<'a> Judge<'a> {
         if let Some(tokens) = self.tokens.filter(|_| self.direction == Direction::Reply && !piece.signed) {
             tokens.find(text, json, piece.form == Form::Raw, &mut self.inner, &mut self.restored);
         }
+        self.firewall.whole(self.engine, direction, piece.channel.kind, text, &mut self.found);
         self.decoded = decoded;
         if !self.found.is_empty() || !self.restored.is_empty() {
             self.act(piece, raw, document);

@@ -102,6 +102,9 @@ impl Build<'_> {
     }
 
     fn lane(&self, rule: &Rule, direction: Direction) -> Lane {
+        if matches!(rule.matcher, Matcher::Scored(_)) {
+            return Lane::Off;
+        }
         match rule.info.action(direction).min(self.cap) {
             Action::Allow => Lane::Off,
             Action::Warn => Lane::Warns,
@@ -210,7 +213,7 @@ impl Build<'_> {
             let kind = match &rule.matcher {
                 Matcher::Tail { class, .. } => Ok(Kind::Tail(class.clone(), index)),
                 Matcher::Until { terminator, .. } => Machine::until(terminator, index),
-                Matcher::Pattern(_) | Matcher::Words { .. } => continue,
+                Matcher::Pattern(_) | Matcher::Words { .. } | Matcher::Scored(_) => continue,
             };
             match kind {
                 Ok(kind) => {

@@ -11,6 +11,7 @@ use super::before::Before;
 use super::build;
 use super::machine::{self, Machine};
 use super::starts::Starts;
+use crate::inspect::firewall::Firewall;
 use crate::inspect::rules::{MAX_AFTER, Problem, Rule, RuleErrors};
 use crate::inspect::validate::Validator;
 use crate::inspect::{Action, RuleIndex, RuleInfo, RuleSet};
@@ -24,6 +25,7 @@ pub struct Engine {
     /// By direction; then the same of the rules that count inside other encodings.
     starts: [[Starts; 2]; 2],
     befores: Vec<Before>,
+    firewall: Firewall,
     cap: Action,
     digest_key: hmac::Key,
 }
@@ -95,12 +97,14 @@ impl Engine {
         let cap = if enforce { Action::Block } else { Action::Warn };
         let rules: Vec<&Rule> = rules.rules().collect();
         let built = build::machines(&rules, cap)?;
+        let firewall = Firewall::build(&rules)?;
         Ok(Engine {
             codes: built.codes,
             rules: rules.iter().map(|rule| rule.info.clone()).collect(),
             machines: built.machines,
             starts: built.starts,
             befores: built.befores,
+            firewall,
             cap,
             digest_key: hmac::Key::new(hmac::HMAC_SHA256, digest_key),
         })
@@ -150,6 +154,11 @@ impl Engine {
         self.machines.iter().map(Machine::memory).sum::<usize>()
             + self.starts.iter().flatten().map(Starts::memory).sum::<usize>()
             + self.befores.iter().map(Before::memory).sum::<usize>()
+            + self.firewall.memory()
+    }
+
+    pub(in crate::inspect) fn firewall(&self) -> &Firewall {
+        &self.firewall
     }
 
     /// Where candidates begin; with `inner` only those of rules that [`Engine::counts_inside`].
@@ -185,7 +194,7 @@ impl Engine {
         rank(first) > rank(second)
     }
 
-    pub(super) fn digest(&self, value: &[u8]) -> [u8; 8] {
+    pub(in crate::inspect) fn digest(&self, value: &[u8]) -> [u8; 8] {
         let tag = hmac::sign(&self.digest_key, value);
         std::array::from_fn(|place| tag.as_ref()[place])
     }

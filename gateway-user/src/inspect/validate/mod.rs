@@ -88,7 +88,11 @@ impl Validator {
 
     /// Whether chance hardly passes it, whatever the shape of the value.
     pub fn is_checksum(self) -> bool {
-        matches!(self, Validator::Luhn | Validator::Iban | Validator::Gb11643)
+        match self {
+            Validator::Luhn => true,
+            Validator::Named(check) => matches!(check.0, "iban" | "gb11643"),
+            Validator::Entropy(_) | Validator::Digits(..) | Validator::NotPlaceholder => false,
+        }
     }
 
     /// Whether `value` passes.
