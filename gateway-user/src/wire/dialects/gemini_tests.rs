@@ -1,6 +1,7 @@
 //! Tests of Gemini: which field is text of whom, refusals.
 
 use super::*;
+use crate::wire::event::Kind;
 
 /// The texts of a document, each with its kind, in document order.
 fn check(shape: &Shape, document: &str, expected: &[(Kind, &str)]) {
