@@ -30,7 +30,13 @@ pub const MAX_RULES: usize = 4_096;
 
 const BUILTIN: &[(&str, &str)] = &[
     ("secrets.yaml (built in)", include_str!("../../../data/rules/secrets.yaml")),
-    ("pii.yaml (built in)", include_str!("../../../data/rules/pii.yaml")),
+    ("pii_contact.yaml (built in)", include_str!("../../../data/rules/pii_contact.yaml")),
+    ("pii_money.yaml (built in)", include_str!("../../../data/rules/pii_money.yaml")),
+    ("pii_device.yaml (built in)", include_str!("../../../data/rules/pii_device.yaml")),
+    ("pii_id_americas.yaml (built in)", include_str!("../../../data/rules/pii_id_americas.yaml")),
+    ("pii_id_asia.yaml (built in)", include_str!("../../../data/rules/pii_id_asia.yaml")),
+    ("pii_id_europe.yaml (built in)", include_str!("../../../data/rules/pii_id_europe.yaml")),
+    ("pii_id_pacific.yaml (built in)", include_str!("../../../data/rules/pii_id_pacific.yaml")),
 ];
 
 /// What is told about a rule.

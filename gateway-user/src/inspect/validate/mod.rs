@@ -5,6 +5,7 @@ mod iban;
 mod money;
 mod national;
 mod network;
+mod phone;
 mod text;
 
 use std::sync::LazyLock;
@@ -45,6 +46,7 @@ const CHECKS: &[&[Check]] = &[
     iban::CHECKS,
     money::CHECKS,
     network::CHECKS,
+    phone::CHECKS,
     national::americas::CHECKS,
     national::asia::CHECKS,
     national::europe_east::CHECKS,
