@@ -12,6 +12,7 @@ mod secret;
 mod serving;
 mod spaces;
 mod steer;
+mod vault;
 
 use std::{
     collections::HashMap,
@@ -29,13 +30,15 @@ pub use rights::files;
 pub use run::{Doors, Stopped, run};
 pub use secret::digest_key;
 
+use vault::Keeper;
+
 use crate::{
     audit::Journal,
     capture::{Exempt, SteerOptions, Steering},
     config::{Config, Dictionary, Mode, Place},
     flow::{Coverage, Remembered, Running, Services, Untrusted},
     identity::Digester,
-    inspect::{Engine, RuleSet},
+    inspect::{Action, Engine, RuleSet},
     ledger::{Budget, Ledger, Nanos, Prices, ScopeName, Window},
     provider::Catalog,
     store::{Sled, Store},
@@ -102,6 +105,8 @@ impl App {
         let ledger = Arc::new(open_ledger(config, &store, apps.iter().map(|app| (&*app.name, &app.config)))?);
         let key = secret::digest_key(&config.state)?;
         let engines = engines(&apps, &key)?;
+        let tokenizes = engines.iter().any(|engine| engine.tokenizes());
+        let tokens = tokenizes.then(|| Keeper::open(config, Arc::clone(&store))).transpose()?;
         let trust = trust(config, &catalog)?;
         trust.publish().context("the trust bundles cannot be written")?;
         let exempt = Exempt::default();
@@ -116,6 +121,7 @@ impl App {
             ledger,
             exempt,
             key,
+            tokens,
         });
         // Before rights are given up: these threads keep what they need.
         let is_steered = apps.iter().any(|app| app.steer.is_some());
@@ -135,6 +141,9 @@ impl App {
     /// Writes everything down and lets go of the store.
     pub fn close(self) -> anyhow::Result<()> {
         let recorded = self.services.journal.close();
+        if let Some(tokens) = &self.shared.tokens {
+            tokens.close();
+        }
         self.services.ledger.close().context("the ledger could not be written")?;
         anyhow::ensure!(
             recorded,
@@ -157,6 +166,8 @@ struct Shared {
     untrusted: Arc<Untrusted>,
     exempt: Exempt,
     key: [u8; 32],
+    /// The vault, where any app's rules give tokens.
+    tokens: Option<Keeper>,
 }
 
 impl Shared {
@@ -165,7 +176,9 @@ impl Shared {
             self.exempt.add(steer);
         }
         let cgroup = app.steer.map(|options| options.cgroup);
+        let vault = self.tokens.as_ref().filter(|_| engine.tokenizes());
         let services = Services {
+            vault: vault.map(|tokens| Arc::clone(&tokens.vault)),
             app: Arc::from(app.name),
             config: app.config,
             catalog: self.catalog.clone(),
@@ -310,10 +323,15 @@ fn dictionary(list: &Dictionary) -> String {
         "description": format!("A word of {}", list.file.display()),
         "words_file": list.file,
         "ignore_case": true,
-        "action": { "request": list.action, "reply": list.action },
+        "action": { "request": list.action, "reply": in_replies(list.action) },
     }]});
     // JSON is YAML.
     rule.to_string()
+}
+
+/// Replies know no tokens: what would get one in a request is masked there.
+fn in_replies(action: Action) -> Action {
+    if action == Action::Tokenize { Action::Redact } else { action }
 }
 
 /// Whether anything was ever stored there.

@@ -24,6 +24,8 @@ const WHOLE: &[&str] = &[
     "prices",
     "providers",
     "state",
+    "tokens.entries",
+    "tokens.ttl",
     "unknown_model",
     "upstream",
     "upstream_ca",

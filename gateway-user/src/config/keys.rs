@@ -87,8 +87,12 @@ keys! {
         rules.disable = |node: &_| read::list(node, read::id), join;
     "rules.dictionaries": "word lists: name, file and action (redact unless given)",
         rules.dictionaries = read::dictionaries, show_dictionaries;
-    "rules.actions": "by rule id, the action on request and on reply: allow, warn, redact or block",
+    "rules.actions": "by rule id, the action on request and on reply: allow, warn, redact or block; on request also tokenize",
         rules.actions = read::actions, show_actions;
+    "tokens.ttl": "how long a token is good after its value was last seen, 1m to 365d (in s, m, h or d)",
+        tokens.ttl = |node: &_| read::duration(node, 60..=365 * 86_400), show_duration;
+    "tokens.entries": "most tokens kept, 100 to 1000000; those not seen for longest go first",
+        tokens.entries = |node: &_| read::number(node, 100..=1_000_000).map(|count| count as usize), ToString::to_string;
     "providers": "provider files beside the built-in ones",
         providers = |node: &_| read::list(node, read::file), join_paths;
     "local": "local engines on plain HTTP that are steered and inspected: ollama, lmstudio, vllm, llamacpp, or id=address:port",
@@ -152,6 +156,13 @@ fn join_paths(paths: &[PathBuf]) -> String {
 
 fn whole_seconds(duration: &std::time::Duration) -> String {
     duration.as_secs().to_string()
+}
+
+/// In the largest unit that gives a whole number.
+fn show_duration(duration: &std::time::Duration) -> String {
+    let seconds = duration.as_secs();
+    let unit = read::UNITS.iter().find(|(_, length)| seconds.is_multiple_of(*length));
+    unit.map_or_else(|| seconds.to_string(), |(unit, length)| format!("{}{unit}", seconds / length))
 }
 
 fn show_dictionaries(dictionaries: &[super::Dictionary]) -> String {

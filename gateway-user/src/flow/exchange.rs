@@ -77,7 +77,7 @@ fn give_up(site: &Site, mut flow: Flow, dialect: &dyn Dialect, stop: &Stop) -> R
         Stop::Fault(_) => {}
         Stop::Refused { .. } | Stop::Unfit { .. } => counters.blocks.one(),
     }
-    let answer = stop.answer(dialect, &flow.id());
+    let answer = stop.answer(dialect, &flow.id(), flow.call());
     let length = answer.body().size_hint().exact().unwrap_or(0);
     flow.bytes(0, length);
     let status = answer.status().as_u16();
@@ -132,11 +132,14 @@ async fn infer(site: &Arc<Site>, mut flow: Flow, route: Route, request: Request<
             return through(site, flow, Request::from_parts(head, body), Verdict::Warned, Some(why)).await;
         }
     };
-    let options = JudgeOptions { ask_usage: route.charged && site.host.asks_usage() };
+    let tokens = flow.tokens();
+    let options =
+        JudgeOptions { ask_usage: route.charged && site.host.asks_usage(), tokens: tokens.as_ref() };
     let mut judged = judge(&site.services.engine, route.dialect, &text, options);
     // Some dialects name the model in the path.
     judged.model = judged.model.or_else(|| route.model.clone());
     judged.stream |= route.streams;
+    flow.calls(judged.call.take());
     if let Err(stop) = take_in(site, &mut flow, &raw, &judged) {
         return Err((flow, stop));
     }

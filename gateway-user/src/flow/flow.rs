@@ -12,7 +12,7 @@ use super::{coverage::Row, path::Origin, services::Services, site::Site};
 use crate::{
     audit::{Finding as Found, FlowId, Principal as Recorded, Record, Verdict},
     capture::Door,
-    inspect::{Action, request::Located},
+    inspect::{Action, Tokens, request::Located},
     ledger::{Refused, Reservation, ScopeName, Settle, estimate::Running},
     wire::event::{Direction, Usage},
 };
@@ -41,6 +41,8 @@ struct Open {
     billed: bool,
     /// Where coverage counts its bodies.
     row: Option<Arc<Row>>,
+    /// The id of the call it carries, where answers are told apart by it.
+    call: Option<String>,
 }
 
 impl Flow {
@@ -106,6 +108,7 @@ impl Flow {
             complete: false,
             billed: false,
             row: None,
+            call: None,
         };
         services.running.begin();
         Flow { services: Arc::clone(services), open: Some(Box::new(open)) }
@@ -119,6 +122,23 @@ impl Flow {
     /// The digest of the credential it showed.
     pub fn key(&self) -> Option<&str> {
         self.open.as_ref()?.record.principal.key.as_deref()
+    }
+
+    /// The tokens of whoever it belongs to, where the rules give tokens.
+    pub fn tokens(&self) -> Option<Tokens> {
+        let (vault, open) = (self.services.vault.as_ref()?, self.open.as_ref()?);
+        let now = u64::try_from(Timestamp::now().as_second()).unwrap_or(0);
+        Some(Tokens::new(vault, &open.record.principal.app, open.record.principal.key.as_deref(), now))
+    }
+
+    /// It carries a call with this id.
+    pub fn calls(&mut self, id: Option<String>) {
+        self.with(|open| open.call = id);
+    }
+
+    /// The id of the call it carries, as it stands in JSON.
+    pub fn call(&self) -> Option<&str> {
+        self.open.as_ref()?.call.as_deref()
     }
 
     /// Changes what will be recorded.
@@ -210,6 +230,7 @@ impl Flow {
                     Action::Allow => continue,
                     Action::Warn => (&services.counters.findings_warned, Verdict::Warned),
                     Action::Redact => (&services.counters.findings_redacted, Verdict::Redacted),
+                    Action::Tokenize => (&services.counters.findings_tokenized, Verdict::Redacted),
                     Action::Block => (&services.counters.findings_blocked, Verdict::Warned),
                 };
                 counter.one();

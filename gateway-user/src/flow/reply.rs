@@ -33,6 +33,7 @@ use crate::{
         dialects::{CutStyle, Dialect, Reason},
         encoding::{Bounds, Decoder},
         event::Direction,
+        framer::Framing,
         head,
     },
 };
@@ -127,10 +128,8 @@ fn streamed(
     let services = &site.services;
     let kind =
         head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let array = expected.streams && head::is_json(kind);
     let options = ReplyOptions {
-        event_stream: head::is_event_stream(kind) || array,
-        array,
+        framing: head::framing(kind).or((expected.streams && head::is_json(kind)).then_some(Framing::Items)),
         strip_usage: expected.strip_usage,
         with_usage: expected.with_usage,
         cut: match services.config.cut {
@@ -142,6 +141,7 @@ fn streamed(
         ..ReplyOptions::default()
     };
     let stream = ReplyStream::new(Arc::clone(&services.engine), expected.dialect, options);
+    let stream = stream.restoring(flow.tokens());
     // Warn mode changes nothing, so what is encoded goes out as it came, and only a copy of it is decoded.
     let observed = decoder.is_some() && services.config.mode == Mode::Warn;
     if !observed {
@@ -204,8 +204,10 @@ async fn whole(
             return Ok(Response::from_parts(head, ReplyBody::Whole { data: raw, trailers }));
         }
     };
-    let judged = judge_reply(&site.services.engine, expected.dialect, &text);
+    let tokens = flow.tokens();
+    let judged = judge_reply(&site.services.engine, tokens.as_ref(), expected.dialect, &text);
     flow.found(Direction::Reply, &judged.findings);
+    site.services.counters.tokens_restored.add(judged.restored);
     flow.usage(judged.usage, true);
     flow.note(|record| record.reply.before = Some(Digest::of(&raw)));
     if let Err(refused) = flow.draw(judged.text as usize) {

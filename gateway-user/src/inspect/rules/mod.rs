@@ -37,6 +37,8 @@ const BUILTIN: &[(&str, &str)] = &[
     ("pii_id_asia.yaml (built in)", include_str!("../../../data/rules/pii_id_asia.yaml")),
     ("pii_id_europe.yaml (built in)", include_str!("../../../data/rules/pii_id_europe.yaml")),
     ("pii_id_pacific.yaml (built in)", include_str!("../../../data/rules/pii_id_pacific.yaml")),
+    ("injection.yaml (built in)", include_str!("../../../data/rules/injection.yaml")),
+    ("content.yaml (built in)", include_str!("../../../data/rules/content.yaml")),
 ];
 
 /// What is told about a rule.
@@ -144,16 +146,23 @@ impl RuleSet {
         if errors.is_empty() { Ok(()) } else { Err(RuleErrors(errors)) }
     }
 
-    /// Sets what a rule, or every rule of a category (`secret`, `pii`, `dictionary`), does in a direction.
+    /// Sets what a rule, or every rule of a category ([`Category::NAMES`]), does in a direction.
     ///
     /// # Errors
-    /// When `name` is neither the id of a rule nor a category.
+    /// When `name` is neither the id of a rule nor a category, replies were to be tokenised, or a scored rule is to
+    /// redact.
     pub fn set_action(&mut self, name: &str, direction: Direction, action: Action) -> Result<(), RuleErrors> {
+        if (direction, action) == (Direction::Reply, Action::Tokenize) {
+            return Err(RuleErrors::one("rules", Some(name), Problem::TokenInReply));
+        }
         let category = Category::parse(name);
         let mut known = category.is_some();
         for rule in self.rules.values_mut() {
             if rule.info.id == name || Some(rule.info.category) == category {
                 known = true;
+                if action == Action::Redact && rule.is_scored() {
+                    return Err(RuleErrors::one("rules", Some(name), Problem::NothingToRedact));
+                }
                 match direction {
                     Direction::Request => rule.info.request = action,
                     Direction::Reply => rule.info.reply = action,

@@ -26,7 +26,7 @@ const TOGETHER: usize = 8;
 pub(super) struct Built {
     pub machines: Vec<Machine>,
     pub codes: Vec<Code>,
-    pub starts: [Starts; 2],
+    pub starts: [[Starts; 2]; 2],
     pub befores: Vec<Before>,
 }
 
@@ -78,7 +78,8 @@ pub(super) fn machines(rules: &[&Rule], cap: Action) -> Result<Built, RuleErrors
     if !build.errors.is_empty() {
         return Err(RuleErrors(build.errors));
     }
-    let starts = [Direction::Request, Direction::Reply].map(|direction| build.starts(direction));
+    let starts = [false, true]
+        .map(|inner| [Direction::Request, Direction::Reply].map(|direction| build.starts(direction, inner)));
     let machines = build.built.into_iter().map(|(machine, _)| machine).collect();
     Ok(Built { machines, codes: build.codes, starts, befores: build.befores })
 }
@@ -101,10 +102,13 @@ impl Build<'_> {
     }
 
     fn lane(&self, rule: &Rule, direction: Direction) -> Lane {
+        if matches!(rule.matcher, Matcher::Scored(_)) {
+            return Lane::Off;
+        }
         match rule.info.action(direction).min(self.cap) {
             Action::Allow => Lane::Off,
             Action::Warn => Lane::Warns,
-            Action::Redact | Action::Block => Lane::Enforces,
+            Action::Redact | Action::Tokenize | Action::Block => Lane::Enforces,
         }
     }
 
@@ -209,7 +213,7 @@ impl Build<'_> {
             let kind = match &rule.matcher {
                 Matcher::Tail { class, .. } => Ok(Kind::Tail(class.clone(), index)),
                 Matcher::Until { terminator, .. } => Machine::until(terminator, index),
-                Matcher::Pattern(_) | Matcher::Words { .. } => continue,
+                Matcher::Pattern(_) | Matcher::Words { .. } | Matcher::Scored(_) => continue,
             };
             match kind {
                 Ok(kind) => {
@@ -233,9 +237,12 @@ impl Build<'_> {
         }
     }
 
-    fn starts(&self, direction: Direction) -> Starts {
+    fn starts(&self, direction: Direction, inner: bool) -> Starts {
         let entry = |(number, (machine, group)): (usize, &(Machine, Option<Group>))| {
             let group = group.as_ref().filter(|group| group.lanes[direction as usize] != Lane::Off)?;
+            if inner && !group.rules.iter().any(|rule| self.rule(*rule).counts_inside()) {
+                return None;
+            }
             let pairs = (0..=255).map(|byte| machine.seconds(byte)).collect();
             let words = matches!(machine.kind, Kind::Words(..));
             let anywhere = std::array::from_fn(|byte| words && byte >= 0xE0);

@@ -25,6 +25,11 @@ pub(super) struct Accepted {
 }
 
 impl Accepted {
+    /// Where the matches begin.
+    pub fn start(&self) -> u64 {
+        self.start
+    }
+
     /// The longest end whose validators pass, as a length.
     fn best(&self, window: Window<'_>) -> Option<u64> {
         let code = window.engine.rule_code(self.rule);
@@ -69,7 +74,7 @@ impl Pass {
     /// The common case: one candidate, and no other begins. Goes on from `at` to the first byte that is not
     /// ordinary, which it leaves to [`Pass::step`]; returns its place and the class of what stands before it.
     pub(super) fn coast(&mut self, window: Window<'_>, mut at: usize, mut behind: u8) -> (usize, u8) {
-        let starts = window.engine.starts(window.direction);
+        let starts = window.engine.starts(window.direction, self.inner);
         let candidate = &mut self.live[0];
         let machine = window.engine.machine(candidate.machine);
         let bound = candidate.start + u64::from(machine.reach) - window.base;

@@ -11,6 +11,7 @@ use super::before::Before;
 use super::build;
 use super::machine::{self, Machine};
 use super::starts::Starts;
+use crate::inspect::firewall::Firewall;
 use crate::inspect::rules::{MAX_AFTER, Problem, Rule, RuleErrors};
 use crate::inspect::validate::Validator;
 use crate::inspect::{Action, RuleIndex, RuleInfo, RuleSet};
@@ -21,8 +22,10 @@ pub struct Engine {
     rules: Vec<RuleInfo>,
     codes: Vec<Code>,
     machines: Vec<Machine>,
-    starts: [Starts; 2],
+    /// By direction; then the same of the rules that count inside other encodings.
+    starts: [[Starts; 2]; 2],
     befores: Vec<Before>,
+    firewall: Firewall,
     cap: Action,
     digest_key: hmac::Key,
 }
@@ -38,6 +41,8 @@ pub(super) struct Code {
     pub validators: Vec<Validator>,
     /// A value in which this matches is none.
     pub unless: Option<Regex>,
+    /// Whether it counts inside other encodings.
+    pub inside: bool,
 }
 
 impl Code {
@@ -47,7 +52,14 @@ impl Code {
     /// [`Problem::Compile`] when `unless` is too large.
     pub fn of(rule: &Rule) -> Result<Code, Problem> {
         let unless = rule.unless.as_deref().map(machine::search).transpose()?;
-        Ok(Code { machine: 0, follow: None, after: None, validators: rule.validators.clone(), unless })
+        Ok(Code {
+            machine: 0,
+            follow: None,
+            after: None,
+            validators: rule.validators.clone(),
+            unless,
+            inside: rule.counts_inside(),
+        })
     }
 
     /// Whether every match is a finding.
@@ -85,12 +97,14 @@ impl Engine {
         let cap = if enforce { Action::Block } else { Action::Warn };
         let rules: Vec<&Rule> = rules.rules().collect();
         let built = build::machines(&rules, cap)?;
+        let firewall = Firewall::build(&rules)?;
         Ok(Engine {
             codes: built.codes,
             rules: rules.iter().map(|rule| rule.info.clone()).collect(),
             machines: built.machines,
             starts: built.starts,
             befores: built.befores,
+            firewall,
             cap,
             digest_key: hmac::Key::new(hmac::HMAC_SHA256, digest_key),
         })
@@ -111,6 +125,12 @@ impl Engine {
         self.rule(rule).action(direction).min(self.cap)
     }
 
+    /// Whether a rule's matches count in text that was spaced out or encoded: those of credentials and of numbers with
+    /// a checksum do.
+    pub fn counts_inside(&self, rule: RuleIndex) -> bool {
+        self.rule_code(rule).inside
+    }
+
     /// The rules that hold text back in a direction, and how much at most.
     pub fn held_by(&self, direction: Direction) -> Vec<Hold> {
         (0..self.rules.len() as u16)
@@ -123,15 +143,27 @@ impl Engine {
             .collect()
     }
 
+    /// Whether any rule gives tokens for what it finds in requests.
+    pub fn tokenizes(&self) -> bool {
+        (0..self.rules.len() as u16)
+            .any(|rule| self.action(RuleIndex(rule), Direction::Request) == Action::Tokenize)
+    }
+
     /// Bytes of all automata and tables.
     pub fn memory(&self) -> usize {
         self.machines.iter().map(Machine::memory).sum::<usize>()
-            + self.starts.iter().map(Starts::memory).sum::<usize>()
+            + self.starts.iter().flatten().map(Starts::memory).sum::<usize>()
             + self.befores.iter().map(Before::memory).sum::<usize>()
+            + self.firewall.memory()
     }
 
-    pub(super) fn starts(&self, direction: Direction) -> &Starts {
-        &self.starts[direction as usize]
+    pub(in crate::inspect) fn firewall(&self) -> &Firewall {
+        &self.firewall
+    }
+
+    /// Where candidates begin; with `inner` only those of rules that [`Engine::counts_inside`].
+    pub(super) fn starts(&self, direction: Direction, inner: bool) -> &Starts {
+        &self.starts[usize::from(inner)][direction as usize]
     }
 
     pub(super) fn befores(&self) -> &[Before] {
@@ -162,7 +194,7 @@ impl Engine {
         rank(first) > rank(second)
     }
 
-    pub(super) fn digest(&self, value: &[u8]) -> [u8; 8] {
+    pub(in crate::inspect) fn digest(&self, value: &[u8]) -> [u8; 8] {
         let tag = hmac::sign(&self.digest_key, value);
         std::array::from_fn(|place| tag.as_ref()[place])
     }

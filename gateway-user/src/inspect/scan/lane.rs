@@ -38,6 +38,11 @@ impl Lane {
         self.pending.push(found);
     }
 
+    /// Takes out the matches that are in no span yet.
+    pub fn take(&mut self) -> Vec<Match> {
+        std::mem::take(&mut self.pending)
+    }
+
     /// Start of the oldest text still needed.
     pub fn start(&self) -> Option<u64> {
         let pending = self.pending.iter().map(|found| found.start);

@@ -88,6 +88,15 @@ impl Validator {
         }
     }
 
+    /// Whether chance hardly passes it, whatever the shape of the value.
+    pub fn is_checksum(self) -> bool {
+        match self {
+            Validator::Luhn => true,
+            Validator::Named(check) => matches!(check.0, "iban" | "gb11643"),
+            Validator::Entropy(_) | Validator::Digits(..) | Validator::NotPlaceholder => false,
+        }
+    }
+
     /// Whether `value` passes.
     pub fn passes(self, value: &[u8]) -> bool {
         match self {
