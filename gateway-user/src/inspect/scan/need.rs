@@ -1,7 +1,7 @@
 //! A byte that every match of a rule holds near its start: where it is not in sight, no candidate need begin.
 
 use memchr::memchr;
-use regex_syntax::hir::{Class, Hir, HirKind};
+use regex_syntax::hir::{Class, ClassUnicodeRange, Hir, HirKind};
 
 use crate::inspect::rules::parse_bytes;
 
@@ -35,7 +35,10 @@ fn lacks(hir: &Hir, byte: u8) -> bool {
         HirKind::Class(Class::Bytes(class)) => {
             class.ranges().iter().all(|range| !(range.start()..=range.end()).contains(&byte))
         }
-        HirKind::Class(Class::Unicode(_)) => false,
+        HirKind::Class(Class::Unicode(class)) => {
+            let holds = |range: &ClassUnicodeRange| (range.start()..=range.end()).contains(&char::from(byte));
+            byte.is_ascii() && !class.ranges().iter().any(holds)
+        }
         HirKind::Repetition(repetition) => lacks(&repetition.sub, byte),
         HirKind::Capture(capture) => lacks(&capture.sub, byte),
         HirKind::Concat(parts) | HirKind::Alternation(parts) => parts.iter().all(|part| lacks(part, byte)),
