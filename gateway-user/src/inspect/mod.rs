@@ -14,8 +14,8 @@ pub mod request;
 pub mod rules;
 pub mod running;
 pub mod scan;
-pub mod tools;
 pub mod tokens;
+pub mod tools;
 pub mod view;
 
 mod validate;

@@ -108,11 +108,8 @@ impl Session {
         let begun = Instant::now();
         self.messages.up += 1;
         let (services, tokens) = (&self.site.services, self.connection.tokens());
-        let options = JudgeOptions {
-            tokens: tokens.as_ref(),
-            tools: Some(&services.tools),
-            ..JudgeOptions::default()
-        };
+        let options =
+            JudgeOptions { tokens: tokens.as_ref(), tools: Some(&services.tools), ..JudgeOptions::default() };
         let judged = judge(&services.engine, self.route.dialect, &message.payload, options);
         if self.route.dialect.is_known() {
             self.model = judged.model.clone().unwrap_or_else(|| std::mem::take(&mut self.model));

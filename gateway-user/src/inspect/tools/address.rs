@@ -10,10 +10,37 @@ const LONGEST: usize = 8192;
 /// Ends of names that lead into a private network (RFC 6761, 6762, 8375; ICANN's `internal`), and wildcard services
 /// whose names say which address they stand for.
 const PRIVATE_ENDS: &[&str] = &[
-    "localhost", "local", "internal", "localdomain", "lan", "home", "home.arpa", "intranet", "corp", "private",
-    "test", "onion", "in-addr.arpa", "ip6.arpa", "nip.io", "sslip.io", "xip.io", "localtest.me", "lvh.me", "vcap.me",
-    "lacolhost.com", "localho.st", "traefik.me", "local.gd", "yoogle.com", "readme.localtest.me", "rbndr.us",
-    "1u.ms", "kubernetes.default.svc", "svc", "cluster.local",
+    "localhost",
+    "local",
+    "internal",
+    "localdomain",
+    "lan",
+    "home",
+    "home.arpa",
+    "intranet",
+    "corp",
+    "private",
+    "test",
+    "onion",
+    "in-addr.arpa",
+    "ip6.arpa",
+    "nip.io",
+    "sslip.io",
+    "xip.io",
+    "localtest.me",
+    "lvh.me",
+    "vcap.me",
+    "lacolhost.com",
+    "localho.st",
+    "traefik.me",
+    "local.gd",
+    "yoogle.com",
+    "readme.localtest.me",
+    "rbndr.us",
+    "1u.ms",
+    "kubernetes.default.svc",
+    "svc",
+    "cluster.local",
 ];
 
 /// Schemes whose hosts browsers find however many slashes stand before them.
@@ -30,7 +57,8 @@ pub fn urls_are_public(text: &str) -> bool {
         let slashes = after.len() - after.trim_start_matches(['/', '\\']).len();
         // Without slashes a word with a colon is prose, unless it goes on like a host.
         let is_url = !scheme.is_empty() && (slashes >= 2 || special && goes_on(after));
-        if is_url && !scheme.eq_ignore_ascii_case("file") && !is_public_authority(&after[slashes..], special) {
+        if is_url && !scheme.eq_ignore_ascii_case("file") && !is_public_authority(&after[slashes..], special)
+        {
             return false;
         }
         rest = after;
@@ -65,7 +93,9 @@ fn scheme(before: &str) -> &str {
 
 /// Whether what follows a scheme without its slashes may still be a host.
 fn goes_on(after: &str) -> bool {
-    after.starts_with(|letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '/' | '\\' | '[' | '%'))
+    after.starts_with(|letter: char| {
+        letter.is_ascii_alphanumeric() || matches!(letter, '/' | '\\' | '[' | '%')
+    })
 }
 
 /// Whether the authority at the start of a text is public. `special` URLs with a user are not: the user is there to be

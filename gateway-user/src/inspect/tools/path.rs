@@ -9,8 +9,16 @@ use crate::inspect::tools::Disk;
 const LONGEST_PATH: usize = 8192;
 
 /// Devices that hold nothing and reach nobody.
-const HARMLESS: &[&str] =
-    &["/dev/null", "/dev/zero", "/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/tty", "/dev/random", "/dev/urandom"];
+const HARMLESS: &[&str] = &[
+    "/dev/null",
+    "/dev/zero",
+    "/dev/stdin",
+    "/dev/stdout",
+    "/dev/stderr",
+    "/dev/tty",
+    "/dev/random",
+    "/dev/urandom",
+];
 
 /// The folders in which paths must lie.
 #[derive(Debug)]
@@ -151,7 +159,8 @@ fn lookalikes(text: &str) -> String {
 
 /// A path out of a `file:` URL (RFC 8089); other texts as they are. `None` where it is on another machine.
 fn without_scheme(text: &str) -> Option<&str> {
-    let Some(rest) = text.get(..5).filter(|start| start.eq_ignore_ascii_case("file:")).map(|_| &text[5..]) else {
+    let Some(rest) = text.get(..5).filter(|start| start.eq_ignore_ascii_case("file:")).map(|_| &text[5..])
+    else {
         return Some(text);
     };
     let Some(authority) = rest.strip_prefix("//") else { return Some(rest) };
@@ -165,9 +174,8 @@ fn is_followable(path: &str) -> bool {
     let bytes = path.as_bytes();
     let home = path.starts_with('~');
     let variable = path.contains("${") || path.contains("$(") || path.contains('`') || {
-        path.match_indices('$').any(|(at, _)| {
-            bytes.get(at + 1).is_some_and(|next| next.is_ascii_alphabetic() || *next == b'_')
-        })
+        path.match_indices('$')
+            .any(|(at, _)| bytes.get(at + 1).is_some_and(|next| next.is_ascii_alphabetic() || *next == b'_'))
     };
     let windows_variable = path.split('%').nth(2).is_some() && {
         let name = path.split('%').nth(1).unwrap_or_default();
