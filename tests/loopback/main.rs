@@ -1,5 +1,6 @@
 //! Tests of the whole gateway over loopback: the real binary, a simulated provider, raw HTTP; no root needed.
 
+mod check;
 mod commands;
 mod coverage;
 mod dialects;

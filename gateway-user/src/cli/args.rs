@@ -1,15 +1,18 @@
 //! The command line: every command, flag and its help text.
 
+mod texts;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::Place;
+pub use texts::{CheckArgs, DirectionArg, RulesAction, TextArgs};
 
 const AFTER: &str = "\
 Exit codes:
   0    done
-  1    the command failed; the message says what, where, and what to do
+  1    the command failed; the message says what, where, and what to do (check, doctor: something was found)
   2    the command line is wrong
   64   the configuration is wrong; every problem is listed
   69   something needed is not there: rights, a kernel feature, a free port
@@ -282,6 +285,28 @@ pub enum Command {
     Providers {
         /// A provider's id, a host or an address: with its routes.
         name: Option<String>,
+    },
+    /// Say what the rules find in a text. Rules that only report, or are off by default, are shown as well; exit code 1
+    /// when something is found that would be redacted or blocked.
+    ///
+    /// Examples:
+    ///   gateway check 'my mail is bob@example.org'
+    ///   gateway check notes.txt --json
+    ///   git diff | gateway check --class secret
+    #[command(verbatim_doc_comment)]
+    Check(CheckArgs),
+    /// Print a text with what the rules redact or block replaced by masks.
+    ///
+    /// Examples:
+    ///   gateway redact 'my mail is bob@example.org'
+    ///   gateway redact < notes.txt > clean.txt
+    #[command(verbatim_doc_comment)]
+    Redact(TextArgs),
+    /// The rules: what each finds and does, and whether rule files do what they say.
+    Rules {
+        /// What to do.
+        #[command(subcommand)]
+        action: RulesAction,
     },
     /// Every setting with its effective value and where it comes from, every bound, and what the rules hold back.
     Explain,

@@ -3,6 +3,7 @@
 mod args;
 mod ask;
 mod attach;
+mod check;
 mod config;
 mod detach;
 mod doctor;
@@ -13,6 +14,7 @@ mod places;
 mod providers;
 mod proxy;
 mod records;
+mod rules;
 mod shell;
 mod status;
 mod trust;
@@ -107,6 +109,9 @@ fn run(cli: Cli) -> Outcome {
         Command::Show { id } => records::show(common, &id),
         Command::Usage => records::usage(common),
         Command::Providers { name } => providers::providers(common, name.as_deref()),
+        Command::Check(args) => check::check(common, &args),
+        Command::Redact(args) => check::redacted(common, &args),
+        Command::Rules { action } => rules::rules(common, &action),
         Command::Explain => explain::explain(common),
         Command::Demo => Ok(u8::try_from(demo::run(&demo::Options::default())?).unwrap_or(1)),
         Command::DemoClient { arguments } => {

@@ -5,17 +5,27 @@
 //! however a text is cut into pieces, the findings are the same, and a byte before [`Scan::frontier`] can never
 //! become part of a redacted or blocked span later.
 
+mod find;
 pub mod finding;
+pub mod firewall;
 pub mod mask;
 pub mod reply;
 pub mod request;
 pub mod rules;
+pub mod running;
 pub mod scan;
+pub mod tokens;
+pub mod tools;
+pub mod view;
 
 mod validate;
 
 pub use crate::config::Action;
+pub use find::find;
 pub use finding::{Finding, RuleIndex};
 pub use mask::redact;
 pub use rules::{Category, RuleErrors, RuleInfo, RuleSet, Severity};
-pub use scan::{Engine, Hold, Scan};
+pub use running::Running;
+pub use scan::{Engine, Hold};
+pub use tokens::{Tokens, Vault};
+pub use view::Scan;

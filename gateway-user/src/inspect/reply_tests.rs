@@ -28,6 +28,8 @@ mod ollama;
 mod recorded;
 #[path = "reply_tests/responses.rs"]
 mod responses;
+#[path = "reply_tests/tokens.rs"]
+mod tokens;
 
 const KEY: &str = "AKIAQYLPMN5HHHFPZAM2";
 

@@ -14,6 +14,7 @@ pub mod head;
 pub mod items;
 pub mod json;
 pub mod lines;
+pub mod places;
 pub mod reading;
 pub mod shape;
 pub mod sse;

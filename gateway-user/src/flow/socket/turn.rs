@@ -9,7 +9,11 @@ use crate::{
     audit::{Digest, Verdict},
     config::Cut,
     flow::{flow::Flow, remembered::RequestDigest, services::Services},
-    inspect::reply::{Released, ReplyOptions, ReplyStream},
+    inspect::{
+        Tokens,
+        reply::{Released, ReplyOptions, ReplyStream},
+        tools::{Guard, History},
+    },
     wire::{
         Dialect,
         data::Data,
@@ -26,6 +30,8 @@ pub struct Asked {
     pub flow: Flow,
     /// Its request; answers nobody asked for have none.
     pub request: Option<RequestDigest>,
+    /// What tools were called before.
+    pub history: History,
 }
 
 /// A stretch of the server's messages with a holdback of its own.
@@ -43,7 +49,12 @@ pub struct Turn {
 
 impl Turn {
     /// A turn before its first message.
-    pub fn new(services: &Services, dialect: &'static dyn Dialect, asked: Option<Asked>) -> Turn {
+    pub fn new(
+        services: &Services,
+        dialect: &'static dyn Dialect,
+        tokens: Option<Tokens>,
+        asked: Option<Asked>,
+    ) -> Turn {
         let options = ReplyOptions {
             cut: match services.config.cut {
                 Cut::Text => CutStyle::Text,
@@ -53,10 +64,13 @@ impl Turn {
             held_bytes: services.config.limits.reply_held_bytes,
             ..ReplyOptions::default()
         };
+        let history = asked.as_ref().map(|asked| asked.history.clone()).unwrap_or_default();
+        let guard = Guard { policy: Arc::clone(&services.tools), history };
         let context = || digest::Context::new(&digest::SHA256);
+        let stream = ReplyStream::new(Arc::clone(&services.engine), dialect, options);
         Turn {
             asked,
-            stream: ReplyStream::new(Arc::clone(&services.engine), dialect, options),
+            stream: stream.restoring(tokens).guarded(guard),
             waiting: VecDeque::new(),
             before: context(),
             after: context(),
@@ -94,10 +108,13 @@ impl Turn {
     /// Writes down what it came to. What was found between answers belongs to the `connection`.
     pub fn end(self, services: &Services, connection: &mut Flow, verdict: Verdict, reason: Option<&str>) {
         services.counters.held_bytes_highest.highest(self.most_held as u64);
+        services.counters.tokens_restored.add(self.stream.restored());
         let Some(Asked { mut flow, .. }) = self.asked else {
+            connection.called(self.stream.used());
             return connection.found(Direction::Reply, self.stream.findings());
         };
         flow.found(Direction::Reply, self.stream.findings());
+        flow.called(self.stream.used());
         flow.usage(self.stream.usage(), verdict == Verdict::Allowed && self.stream.is_complete());
         let (before, after) = (Digest::finish(self.before), Digest::finish(self.after));
         let model = self.stream.model().map(str::to_owned);

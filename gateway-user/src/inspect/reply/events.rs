@@ -1,5 +1,6 @@
 //! The machine of event streams: each event is read, its texts are scanned, and it waits until all of them are clear.
 
+mod calls;
 mod texts;
 
 use std::collections::VecDeque;
@@ -9,10 +10,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::inspect::reply::event::{Event, Part};
-use crate::inspect::reply::track::{Place, Track};
+use crate::inspect::reply::track::{Deed, Place, Track};
 use crate::inspect::reply::{Released, ReplyOptions, Stop};
 use crate::inspect::request::Located;
-use crate::inspect::{Action, Engine, Finding};
+use crate::inspect::tokens::Restored;
+use crate::inspect::tools::Gate;
+use crate::inspect::{Action, Engine, Finding, Tokens};
 use crate::wire::Dialect;
 use crate::wire::dialects::{Marks, Sent};
 use crate::wire::edit::Edit;
@@ -23,6 +26,10 @@ use crate::wire::reading::Reading;
 /// An event stream.
 pub struct Events {
     engine: Arc<Engine>,
+    /// Whose tokens become values again.
+    pub(super) tokens: Option<Tokens>,
+    /// How many did.
+    pub(super) restored: u64,
     dialect: &'static dyn Dialect,
     options: ReplyOptions,
     framer: Framer,
@@ -46,6 +53,8 @@ pub struct Events {
     /// Something blocked stands in the event at hand.
     sealed: bool,
     scratch: Scratch,
+    /// The tool calls of the answer.
+    pub(super) gate: Option<Box<Gate>>,
 }
 
 /// A stretch of the framer's buffer to be released.
@@ -71,6 +80,7 @@ struct Scratch {
     decoded: Vec<u8>,
     inner: Vec<u8>,
     found: Vec<Finding>,
+    restored: Vec<Restored>,
     places: Vec<Place>,
     parts: Vec<Part>,
     edits: Vec<Edit>,
@@ -85,6 +95,8 @@ impl Events {
     ) -> Events {
         Events {
             engine,
+            tokens: None,
+            restored: 0,
             dialect,
             options,
             framer: Framer::new(framing),
@@ -102,6 +114,7 @@ impl Events {
             errors: 0,
             sealed: false,
             scratch: Scratch::default(),
+            gate: None,
         }
     }
 
@@ -154,6 +167,7 @@ impl Events {
         if self.stop.is_none() {
             self.end_tracks(|_| true);
             self.apply(None);
+            self.end_calls();
             self.release(out);
         }
     }
@@ -226,6 +240,7 @@ impl Events {
     fn whole(&mut self, raw: Bytes, place: Option<Range<usize>>, out: &mut Vec<Released>) {
         let data = self.framer.data(&raw);
         let marks = self.read(data.payload(&raw));
+        let bits = self.calls(data.payload(&raw), &marks);
         if marks.ends_first {
             self.end_channels(&marks);
             self.apply(None);
@@ -240,7 +255,7 @@ impl Events {
         self.end_channels(&marks);
         let dropped = marks.only_usage && self.options.strip_usage;
         let fresh = self.queue.is_empty() && self.scratch.edits.is_empty() && !dropped && self.stop.is_none();
-        if fresh && self.scratch.places.is_empty() && self.all_clear(&self.scratch.parts) {
+        if fresh && bits.is_empty() && self.scratch.places.is_empty() && self.all_clear(&self.scratch.parts) {
             self.scratch.parts.clear();
             return self.pass(raw, place, marks, text, out);
         }
@@ -250,6 +265,7 @@ impl Events {
             parts: std::mem::take(&mut self.scratch.parts),
             edits: std::mem::take(&mut self.scratch.edits),
             logprobs: self.reading.logprobs.clone(),
+            bits,
             marks,
             text,
             dropped,
@@ -268,17 +284,28 @@ impl Events {
     /// Acts on what was found in running texts: in the events that wait, and in the one that just came.
     fn apply(&mut self, mut event: Option<&mut Event>) {
         let mut places = std::mem::take(&mut self.scratch.places);
-        for Place { track, start, end, finding } in places.drain(..) {
+        for Place { track, start, end, deed } in places.drain(..) {
             let (channel, signed) = (self.tracks[track].channel, self.tracks[track].signed);
-            self.note(channel, finding, signed);
-            if finding.action == Action::Block || signed && finding.action.enforces() {
-                self.tracks[track].block_from(start);
-            } else if finding.action.enforces() {
-                let mut mask = self.engine.rule(finding.rule).mask.as_str();
-                for waiting in self.queue.iter_mut().chain(event.as_deref_mut()) {
-                    if waiting.replace(track, start, end, mask) {
-                        mask = "";
+            let mut text = match &deed {
+                Deed::Restore(value) => {
+                    self.restored += 1;
+                    &**value
+                }
+                Deed::Find(finding) => {
+                    self.note(channel, *finding, signed);
+                    if finding.action == Action::Block || signed && finding.action.enforces() {
+                        self.tracks[track].block_from(start);
+                        continue;
                     }
+                    if !finding.action.enforces() {
+                        continue;
+                    }
+                    self.engine.rule(finding.rule).mask.as_str()
+                }
+            };
+            for waiting in self.queue.iter_mut().chain(event.as_deref_mut()) {
+                if waiting.replace(track, start, end, text) {
+                    text = "";
                 }
             }
         }
@@ -289,7 +316,8 @@ impl Events {
     fn release(&mut self, out: &mut Vec<Released>) {
         self.flush(out);
         while let Some(event) = self.queue.front() {
-            if event.sealed || !self.all_clear(&event.parts) {
+            let waits = self.gate.as_ref().is_some_and(|gate| gate.holds(&event.bits));
+            if event.sealed || waits || !self.all_clear(&event.parts) {
                 return;
             }
             let Some(mut event) = self.queue.pop_front() else { return };
@@ -343,7 +371,7 @@ impl Events {
         if self.sent.framing == Framing::Items {
             return;
         }
-        let Some(event) = self.queue.front_mut() else { return };
+        let Some(event) = self.queue.front_mut().filter(|event| event.bits.is_empty()) else { return };
         let [part] = &event.parts[..] else { return };
         let clear = self.tracks[part.track].clear();
         let before = event.raw.len();

@@ -20,7 +20,7 @@ pub fn collect(chunk: &Value, texts: &mut BTreeMap<String, String>) {
     }
 }
 
-fn chunk(part: Value, finish: Option<&str>) -> Value {
+pub fn chunk(part: Value, finish: Option<&str>) -> Value {
     let mut candidate = json!({"content": {"parts": [part], "role": "model"}, "index": 0});
     let mut usage = json!({"promptTokenCount": 20, "cachedContentTokenCount": 5, "thoughtsTokenCount": 3});
     if let Some(finish) = finish {
@@ -30,7 +30,7 @@ fn chunk(part: Value, finish: Option<&str>) -> Value {
     json!({"candidates": [candidate], "usageMetadata": usage, "modelVersion": "gemini", "responseId": "r1"})
 }
 
-fn chunks(thoughts: &[&str], text: &[&str]) -> Vec<Value> {
+pub fn chunks(thoughts: &[&str], text: &[&str]) -> Vec<Value> {
     let mut all: Vec<Value> = Vec::new();
     all.extend(thoughts.iter().map(|text| chunk(json!({"text": text, "thought": true}), None)));
     all.extend(text.iter().map(|text| chunk(json!({"text": text}), None)));
@@ -39,7 +39,7 @@ fn chunks(thoughts: &[&str], text: &[&str]) -> Vec<Value> {
     all
 }
 
-fn sse(chunks: &[Value]) -> String {
+pub fn sse(chunks: &[Value]) -> String {
     chunks.iter().map(|chunk| format!("data: {chunk}\r\n\r\n")).collect()
 }
 

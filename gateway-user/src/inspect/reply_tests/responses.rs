@@ -52,7 +52,7 @@ fn sse(events: &[Value]) -> String {
 }
 
 /// An answer that thinks, writes and calls a tool; each text in these pieces.
-fn stream(thinking: &[&str], text: &[&str], arguments: &[&str]) -> String {
+pub fn stream(thinking: &[&str], text: &[&str], arguments: &[&str]) -> String {
     let response = |status: &str, output: Value, usage: Value| {
         json!({"id": "resp_1", "object": "response", "created_at": 5, "status": status, "model": "gpt",
             "instructions": "Be brief.", "output": output, "error": null, "usage": usage,

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::pattern::{self, ByteSet};
 use super::spec::{RawActions, RawFile, RawRule};
-use super::{Problem, RuleError, RuleErrors, RuleInfo};
+use super::{Category, Problem, RuleError, RuleErrors, RuleInfo};
+use crate::inspect::Action;
+use crate::inspect::firewall::Scored;
 use crate::inspect::validate::{self, Validator};
 
 /// Longest match of a plain pattern, bytes.
@@ -29,6 +32,12 @@ const BREAK: &str = "{}";
 pub(crate) struct Rule {
     pub info: RuleInfo,
     pub matcher: Matcher,
+    /// Must match the text that ends where a match begins.
+    pub before: Option<String>,
+    /// Must match the text directly behind a match.
+    pub after: Option<String>,
+    /// A value in which this matches anywhere is none.
+    pub unless: Option<String>,
     /// A match does not begin right after one of these bytes.
     pub not_after: ByteSet,
     pub validators: Vec<Validator>,
@@ -47,6 +56,8 @@ pub(crate) enum Matcher {
     Until { head: String, terminator: String },
     /// Whole words.
     Words { words: Vec<String>, ignore_case: bool },
+    /// Passages whose score is high enough; judged by the firewall, not by the scan.
+    Scored(Arc<Scored>),
 }
 
 impl Matcher {
@@ -54,15 +65,21 @@ impl Matcher {
     pub fn head(&self) -> Option<&str> {
         match self {
             Matcher::Pattern(head) | Matcher::Tail { head, .. } | Matcher::Until { head, .. } => Some(head),
-            Matcher::Words { .. } => None,
+            Matcher::Words { .. } | Matcher::Scored(_) => None,
         }
     }
 }
 
 impl Rule {
-    /// Whether all validators accept the value.
-    pub fn accepts(&self, value: &[u8]) -> bool {
-        self.validators.iter().all(|validator| validator.passes(value))
+    /// Whether its matches also count in text that is spaced out or encoded once more: chance makes such text look
+    /// like anything, but hardly like a credential or a number with a checksum.
+    pub fn counts_inside(&self) -> bool {
+        self.info.category == Category::Secret || self.validators.iter().any(|check| check.is_checksum())
+    }
+
+    /// Whether it scores passages instead of finding values.
+    pub fn is_scored(&self) -> bool {
+        matches!(self.matcher, Matcher::Scored(_))
     }
 }
 
@@ -105,17 +122,24 @@ fn compile(raw: RawRule, folder: Option<&Path>, problems: &mut Problems) -> Opti
         let known = Validator::parse(name);
         validators.extend(known);
         if known.is_none() {
-            problems.0.push(Problem::BadValidator { name: name.clone(), known: validate::NAMES });
+            problems.0.push(Problem::BadValidator { name: name.clone(), known: validate::names() });
         }
     }
     let result = matcher(&raw, folder);
     let matcher = problems.take(result);
     let result = not_after(&raw);
     let not_after = problems.take(result);
+    let result = contexts(&raw);
+    problems.take(result);
     let (matcher, max_length) = matcher?;
     let actions = raw.action.unwrap_or(RawActions::default_of(raw.category));
+    if actions.reply == Action::Tokenize {
+        problems.0.push(Problem::TokenInReply);
+    }
     let mask = raw.mask.unwrap_or_else(|| format!("[{}_REDACTED]", raw.id.replace('-', "_").to_uppercase()));
+    let kind = raw.kind.unwrap_or_else(|| raw.id.replace('-', "_").to_uppercase());
     let info = RuleInfo {
+        kind,
         id: raw.id,
         category: raw.category,
         severity: raw.severity,
@@ -127,7 +151,17 @@ fn compile(raw: RawRule, folder: Option<&Path>, problems: &mut Problems) -> Opti
     };
     let unbroken = |texts: Vec<String>| texts.into_iter().map(|text| text.replace(BREAK, "")).collect();
     let (examples, counter_examples) = (unbroken(raw.examples), unbroken(raw.counter_examples));
-    Some(Rule { info, matcher, not_after: not_after?, validators, examples, counter_examples })
+    Some(Rule {
+        info,
+        matcher,
+        before: raw.before,
+        after: raw.after,
+        unless: raw.unless,
+        not_after: not_after?,
+        validators,
+        examples,
+        counter_examples,
+    })
 }
 
 fn good_id(id: &str) -> bool {
@@ -135,11 +169,24 @@ fn good_id(id: &str) -> bool {
     (1..=64).contains(&id.len()) && id.bytes().all(allowed)
 }
 
+/// Checks what must stand around a value.
+fn contexts(raw: &RawRule) -> Result<(), Problem> {
+    raw.before.as_deref().map(pattern::check_before).transpose()?;
+    raw.after.as_deref().map(pattern::check_after).transpose()?;
+    raw.unless.as_deref().map(|unless| pattern::parse_bytes("unless", unless)).transpose()?;
+    if raw.after.is_some() && (raw.tail.is_some() || raw.until.is_some()) {
+        return Err(Problem::Misplaced { key: "after", why: "cannot stand beside `tail` or `until`" });
+    }
+    Ok(())
+}
+
 fn not_after(raw: &RawRule) -> Result<ByteSet, Problem> {
     let words = raw.pattern.is_none();
     match raw.not_after.as_deref() {
         Some("none") => Ok([false; 256]),
         Some(class) => pattern::class("not_after", class),
+        // What stands before is said already.
+        None if raw.before.is_some() => Ok([false; 256]),
         None => {
             let mut set = pattern::class("not_after", TOKEN)?;
             // First bytes of Latin, Greek and Cyrillic letters: a word of the list may not begin inside "Àlan".
@@ -151,6 +198,12 @@ fn not_after(raw: &RawRule) -> Result<ByteSet, Problem> {
 
 /// The matcher and the longest match.
 fn matcher(raw: &RawRule, folder: Option<&Path>) -> Result<(Matcher, u32), Problem> {
+    if raw.signals.is_some() || raw.model.is_some() {
+        return scored(raw).map(|scored| (Matcher::Scored(Arc::new(scored)), 0));
+    }
+    if raw.kinds.is_some() || raw.threshold.is_some() {
+        return Err(Problem::Misplaced { key: "kinds", why: "and `threshold` are for rules with `signals`" });
+    }
     let (matcher, longest) = match (&raw.pattern, &raw.words, &raw.words_file) {
         (Some(pattern), None, None) => patterned(raw, pattern)?,
         (None, Some(words), None) => worded(raw, words.clone())?,
@@ -158,6 +211,19 @@ fn matcher(raw: &RawRule, folder: Option<&Path>) -> Result<(Matcher, u32), Probl
         _ => return Err(Problem::OneMatcher),
     };
     Ok((matcher, u32::try_from(longest).expect("every bound above is below 2^32")))
+}
+
+fn scored(raw: &RawRule) -> Result<Scored, Problem> {
+    if raw.pattern.is_some() || raw.words.is_some() || raw.words_file.is_some() {
+        return Err(Problem::OneMatcher);
+    }
+    let redacts = |actions: RawActions| [actions.request, actions.reply].contains(&Action::Redact);
+    if raw.action.is_some_and(redacts) {
+        return Err(Problem::NothingToRedact);
+    }
+    let kinds = raw.kinds.as_deref().unwrap_or_default();
+    let groups = raw.signals.as_deref().unwrap_or_default();
+    Scored::check(kinds, raw.threshold, raw.model.as_deref(), groups)
 }
 
 fn patterned(raw: &RawRule, pattern: &str) -> Result<(Matcher, usize), Problem> {

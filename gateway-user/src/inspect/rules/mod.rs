@@ -17,7 +17,7 @@ pub use spec::{Category, Severity};
 
 pub(crate) use compile::{Matcher, Rule};
 pub(crate) use examples::{VALIDATED_ENDS, is_continuation, lead, word_ends};
-pub(crate) use pattern::{ByteSet, parse_bytes};
+pub(crate) use pattern::{ByteSet, MAX_AFTER, MAX_BEFORE, has_assertions, parse_bytes};
 
 #[cfg(test)]
 pub(crate) use examples::matches_from;
@@ -30,6 +30,8 @@ pub const MAX_RULES: usize = 4_096;
 
 const BUILTIN: &[(&str, &str)] = &[
     ("secrets.yaml (built in)", include_str!("../../../data/rules/secrets.yaml")),
+    ("injection.yaml (built in)", include_str!("../../../data/rules/injection.yaml")),
+    ("content.yaml (built in)", include_str!("../../../data/rules/content.yaml")),
     ("pii.yaml (built in)", include_str!("../../../data/rules/pii.yaml")),
 ];
 
@@ -44,6 +46,8 @@ pub struct RuleInfo {
     pub severity: Severity,
     /// One sentence for people.
     pub description: String,
+    /// What findings call such a value, `type` in rule files: `EMAIL_ADDRESS`. Several rules may share it.
+    pub kind: String,
     /// What replaces a redacted match, such as `[EMAIL_REDACTED]`.
     pub mask: String,
     /// Longest match in bytes; a scan holds no more than this for the rule. A longer token is found in pieces.
@@ -136,16 +140,23 @@ impl RuleSet {
         if errors.is_empty() { Ok(()) } else { Err(RuleErrors(errors)) }
     }
 
-    /// Sets what a rule, or every rule of a category (`secret`, `pii`, `dictionary`), does in a direction.
+    /// Sets what a rule, or every rule of a category ([`Category::NAMES`]), does in a direction.
     ///
     /// # Errors
-    /// When `name` is neither the id of a rule nor a category.
+    /// When `name` is neither the id of a rule nor a category, replies were to be tokenised, or a scored rule is to
+    /// redact.
     pub fn set_action(&mut self, name: &str, direction: Direction, action: Action) -> Result<(), RuleErrors> {
+        if (direction, action) == (Direction::Reply, Action::Tokenize) {
+            return Err(RuleErrors::one("rules", Some(name), Problem::TokenInReply));
+        }
         let category = Category::parse(name);
         let mut known = category.is_some();
         for rule in self.rules.values_mut() {
             if rule.info.id == name || Some(rule.info.category) == category {
                 known = true;
+                if action == Action::Redact && rule.is_scored() {
+                    return Err(RuleErrors::one("rules", Some(name), Problem::NothingToRedact));
+                }
                 match direction {
                     Direction::Request => rule.info.request = action,
                     Direction::Reply => rule.info.reply = action,
@@ -153,6 +164,21 @@ impl RuleSet {
             }
         }
         if known { Ok(()) } else { Err(RuleErrors::one("rules", Some(name), Problem::UnknownRule)) }
+    }
+
+    /// Tries every example and counter-example of every rule.
+    ///
+    /// # Errors
+    /// Every example a rule misses, and every counter-example it finds.
+    pub fn try_examples(&self) -> Result<(), RuleErrors> {
+        let errors: Vec<RuleError> =
+            self.rules.values().flat_map(|rule| examples::check("rules", rule)).collect();
+        if errors.is_empty() { Ok(()) } else { Err(RuleErrors(errors)) }
+    }
+
+    /// Leaves only the rules for which `keep` holds.
+    pub fn retain(&mut self, keep: impl Fn(&RuleInfo) -> bool) {
+        self.rules.retain(|_, rule| keep(&rule.info));
     }
 
     /// What is told about each rule, in the order of ids.

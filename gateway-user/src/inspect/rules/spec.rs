@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::inspect::Action;
+use crate::inspect::firewall::RawGroup;
+use crate::wire::event::Kind;
 
 /// What sort of text a rule finds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -14,15 +16,24 @@ pub enum Category {
     Pii,
     /// Words of the operator's own: names, projects.
     Dictionary,
+    /// Attempts to take control of the model.
+    Injection,
+    /// Harmful content: hate, violence, sexual content, self-harm, the abuse of children.
+    Toxicity,
 }
 
 impl Category {
+    /// The names rule files use.
+    pub const NAMES: [&str; 5] = ["secret", "pii", "dictionary", "injection", "toxicity"];
+
     /// Reads the name a rule file uses.
     pub fn parse(name: &str) -> Option<Category> {
         match name {
             "secret" => Some(Category::Secret),
             "pii" => Some(Category::Pii),
             "dictionary" => Some(Category::Dictionary),
+            "injection" => Some(Category::Injection),
+            "toxicity" => Some(Category::Toxicity),
             _ => None,
         }
     }
@@ -57,6 +68,8 @@ pub(super) struct RawRule {
     pub category: Category,
     pub severity: Severity,
     pub description: String,
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
     pub pattern: Option<String>,
     pub tail: Option<String>,
     pub until: Option<String>,
@@ -64,12 +77,19 @@ pub(super) struct RawRule {
     pub words_file: Option<String>,
     #[serde(default)]
     pub ignore_case: bool,
+    pub before: Option<String>,
+    pub after: Option<String>,
+    pub unless: Option<String>,
     pub not_after: Option<String>,
     pub max_length: Option<u32>,
     #[serde(default)]
     pub validators: Vec<String>,
     pub action: Option<RawActions>,
     pub mask: Option<String>,
+    pub kinds: Option<Vec<Kind>>,
+    pub threshold: Option<f32>,
+    pub model: Option<String>,
+    pub signals: Option<Vec<RawGroup>>,
     #[serde(default)]
     pub examples: Vec<String>,
     #[serde(default)]
@@ -93,6 +113,8 @@ impl RawActions {
                 RawActions { request: Action::Redact, reply: Action::Redact }
             }
             Category::Pii => RawActions { request: Action::Redact, reply: Action::Warn },
+            Category::Injection => RawActions { request: Action::Warn, reply: Action::Allow },
+            Category::Toxicity => RawActions { request: Action::Warn, reply: Action::Warn },
         }
     }
 }

@@ -1,9 +1,10 @@
 //! The scan against a plain search that shares none of its automata: at every split, the same findings, and never
 //! a byte let go that a finding takes later.
 
+use super::Pass;
 use super::lane::{MAX_SPAN, Match};
 use crate::inspect::rules::matches_from;
-use crate::inspect::{Action, Engine, Finding, RuleIndex, RuleSet, Scan, mask, redact};
+use crate::inspect::{Action, Engine, Finding, RuleIndex, RuleSet, mask, redact};
 use crate::wire::event::Direction;
 
 const KEY: [u8; 32] = [7; 32];
@@ -21,9 +22,29 @@ rules:
   - {id: block, category: secret, severity: low, description: d, pattern: 'cab', action: {request: block, reply: warn}}
 "#;
 
+/// Rules that want something before and behind their values.
+const CONTEXTS: &str = r#"
+rules:
+  - {id: assigned, category: secret, severity: low, description: d, before: '(?i)key[a-c]{0,3} {0,2}[=:] {0,2}', pattern: '[a-c1-3]{2,6}', validators: [entropy 0.5]}
+  - {id: same, category: secret, severity: high, description: d, before: '(?i)key[a-c]{0,3} {0,2}[=:] {0,2}', pattern: '[a-c]{3}', after: '[1-3]b'}
+  - {id: line, category: pii, severity: low, description: d, before: '(?m)^b?', pattern: '[0-9]{1,4}', after: '(?m)-?(?:b\b|$)'}
+  - {id: behind, category: pii, severity: medium, description: d, pattern: 'a[a-c]{1,5}', after: ' ?(?:=|key)', unless: 'bb|cc'}
+  - {id: open, category: secret, severity: low, description: d, before: '\bid', pattern: '=[ab]', tail: '[a-c]', max_length: 6, unless: 'b'}
+  - {id: until, category: secret, severity: low, description: d, before: 'y', pattern: '<', until: '>', max_length: 9}
+  - {id: names, category: dictionary, severity: low, description: d, before: '三|: ?', words: [Ann, Ann b, 张三], after: '[ b]', unless: 'b'}
+"#;
+
+fn contexts() -> RuleSet {
+    read(CONTEXTS)
+}
+
 fn overlapping() -> RuleSet {
+    read(OVERLAPPING)
+}
+
+fn read(rules: &str) -> RuleSet {
     let mut set = RuleSet::empty();
-    set.extend_from_text("test", OVERLAPPING, None).unwrap_or_else(|errors| panic!("{errors}"));
+    set.extend_from_text("test", rules, None).unwrap_or_else(|errors| panic!("{errors}"));
     set
 }
 
@@ -77,8 +98,8 @@ pub(super) fn sorted(mut findings: Vec<Finding>) -> Vec<Finding> {
 }
 
 /// Feeds `text` in pieces, checks every promise on the way, and returns what was found.
-fn feed(engine: &Engine, direction: Direction, pieces: &[&[u8]]) -> Vec<Finding> {
-    let (mut scan, mut out) = (Scan::new(), Vec::new());
+pub(super) fn feed(engine: &Engine, direction: Direction, pieces: &[&[u8]]) -> Vec<Finding> {
+    let (mut scan, mut out) = (Pass::new(), Vec::new());
     let mut steps = vec![(0, 0)];
     for piece in pieces {
         scan.push(engine, direction, piece, &mut out);
@@ -177,13 +198,35 @@ fn overlapping_rules_merge_alike_however_the_text_is_cut() {
 }
 
 #[test]
-fn random_texts_over_a_small_alphabet() {
-    let set = overlapping();
-    let alphabet = ["a", "b", "c", "-", " ", "<", ">", "1", "8", "Ann", "a", "张", "三", "é", "cab", "ca-"];
-    let mut random = Random(42);
-    for _ in 0..60 {
-        let text: String = (0..random.below(60)).map(|_| alphabet[random.below(alphabet.len())]).collect();
+fn contexts_count_however_the_text_is_cut() {
+    let set = contexts();
+    let texts = [
+        "key=abc1b KEYa : ab12 key=bbb key :  aaa2b",
+        "b12\n34 b\n1-b 12-\n7",
+        "abbb = acca key abc=aa abaccckey aa keykey= ab",
+        "id=aabc paid=aab id=bcc id=acacacacacacac",
+        "y<abc> x<abc> y<abcdefghijk y<",
+        ": Ann: Ann b三张三 : Anna :Ann b",
+    ];
+    for text in texts {
         check(&set, text.as_bytes());
+    }
+    let far = format!("{}key={}ab12 ", "x".repeat(200), " ".repeat(2));
+    check(&set, far.as_bytes());
+}
+
+#[test]
+fn random_texts_over_a_small_alphabet() {
+    let overlapping_parts =
+        ["a", "b", "c", "-", " ", "<", ">", "1", "8", "Ann", "a", "张", "三", "é", "cab", "ca-"];
+    let contexts_parts =
+        ["a", "b", "c", "key", "=", " ", ":", "1", "\n", "id=", "y<", ">", "三张三", ": Ann", "-", "é"];
+    let mut random = Random(42);
+    for (set, parts) in [(overlapping(), overlapping_parts), (contexts(), contexts_parts)] {
+        for _ in 0..60 {
+            let text: String = (0..random.below(60)).map(|_| parts[random.below(parts.len())]).collect();
+            check(&set, text.as_bytes());
+        }
     }
 }
 
@@ -266,7 +309,7 @@ fn only_enforcing_rules_hold_back() {
     ];
     for (enforce, direction, text, frontier) in cases {
         let engine = build(&RuleSet::builtin(), enforce);
-        let (mut scan, mut out) = (Scan::new(), Vec::new());
+        let (mut scan, mut out) = (Pass::new(), Vec::new());
         scan.push(&engine, direction, text.as_bytes(), &mut out);
         assert_eq!(scan.frontier(), frontier, "{text}");
     }
@@ -279,7 +322,7 @@ fn what_is_held_is_bounded() {
     let hostile =
         ["-----BEGIN PRIVATE KEY-----", "sk-ant-api03-", "eyJ", "a@", "a.", "4111 ", "://a:", "+1 2", "a"];
     for unit in hostile {
-        let (mut scan, mut out) = (Scan::new(), Vec::new());
+        let (mut scan, mut out) = (Pass::new(), Vec::new());
         let text = unit.repeat(200_000 / unit.len());
         for piece in text.as_bytes().chunks(1_000) {
             scan.push(&engine, Direction::Request, piece, &mut out);
@@ -307,7 +350,7 @@ fn a_hundred_thousand_words_fit() {
         redact(&engine, Direction::Reply, text).0,
         "a [WORDS_REDACTED], word0123456 xword000001 [WORDS_REDACTED]"
     );
-    let (mut scan, mut out) = (Scan::new(), Vec::new());
+    let (mut scan, mut out) = (Pass::new(), Vec::new());
     let frontiers = text.as_bytes().chunks(1).map(|piece| {
         scan.push(&engine, Direction::Reply, piece, &mut out);
         scan.frontier()
