@@ -200,6 +200,11 @@ impl RuleSet {
         self.rules.values().map(|rule| &rule.info)
     }
 
+    /// The examples of all rules: texts that each hold a value.
+    pub fn examples(&self) -> impl Iterator<Item = &str> {
+        self.rules.values().flat_map(|rule| rule.examples.iter().map(String::as_str))
+    }
+
     pub(crate) fn rules(&self) -> impl Iterator<Item = &Rule> {
         self.rules.values()
     }
