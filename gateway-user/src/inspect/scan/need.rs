@@ -44,7 +44,15 @@ fn bytes(hir: &Hir, class: &mut ByteSet) {
                 class[usize::from(range.start())..=usize::from(range.end())].fill(true);
             }
         }
-        HirKind::Class(Class::Unicode(_)) => class.fill(true),
+        HirKind::Class(Class::Unicode(set)) => {
+            for range in set.ranges() {
+                let end = u32::from(range.end()).min(0x7F);
+                (u32::from(range.start())..=end).for_each(|byte| class[byte as usize] = true);
+                if !range.end().is_ascii() {
+                    class[0x80..].fill(true);
+                }
+            }
+        }
         HirKind::Repetition(repetition) => bytes(&repetition.sub, class),
         HirKind::Capture(capture) => bytes(&capture.sub, class),
         HirKind::Concat(parts) | HirKind::Alternation(parts) => {
