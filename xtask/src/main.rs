@@ -4,6 +4,7 @@ mod bench;
 mod clients;
 mod demo;
 mod ebpf;
+mod fuzz;
 mod install;
 mod readme;
 mod run;
@@ -33,7 +34,8 @@ struct Arguments {
 enum Task {
     /// Measure the gateway beside a direct call, a byte-copying TLS relay and nginx, in one run; print the ratios.
     Bench {
-        /// `--quick`, `--json FILE`, `--rounds N`, `--seconds S`, `--only ROW`, `--check`.
+        /// `--quick`, `--json FILE`, `--rounds N`, `--seconds S`, `--only ROW`, `--check`; `inspect` first measures the
+        /// inspection engine alone, with `--quick`, `--only TEXT`, `--rules FILE`, `--check`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
@@ -54,6 +56,8 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Run the fuzz targets under libFuzzer, each for some minutes.
+    Fuzz(fuzz::Options),
     /// Install what the tests need, run every stage, end with `N passed, N failed`.
     Test(suite::Options),
     /// Check the tree: import order of rooms, file heads and lengths, README's map, leftovers.
@@ -74,7 +78,9 @@ fn dispatch(task: Task) -> Result<ExitCode> {
     let root = root()?;
     match task {
         Task::Bench { arguments } => {
-            install::packages(install::BENCH)?;
+            if arguments.first().is_none_or(|first| first != "inspect") {
+                install::packages(install::BENCH)?;
+            }
             bench::run(&arguments).map(|()| ExitCode::SUCCESS)
         }
         Task::Demo { arguments } => demo::run(&root, &arguments),
@@ -82,6 +88,7 @@ fn dispatch(task: Task) -> Result<ExitCode> {
             let arguments: &[String] = if check { &["--check".to_owned()] } else { &[] };
             ebpf::run(arguments).map(|()| ExitCode::SUCCESS)
         }
+        Task::Fuzz(options) => fuzz::run(&root, &options),
         Task::Test(options) => suite::run(&root, &options),
         Task::Tidy => {
             let complaints = tidy::run(&root)?;

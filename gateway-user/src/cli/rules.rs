@@ -107,6 +107,7 @@ fn whole(rule: &Rule) -> Vec<(&'static str, Value)> {
         Matcher::Tail { head, .. } => ("pattern", json!(format!("{head} and what follows of its kind"))),
         Matcher::Until { head, terminator } => ("pattern", json!(format!("{head} up to {terminator}"))),
         Matcher::Words { words, .. } => ("words", json!(words.len())),
+        Matcher::Scored(scored) => ("signals", json!(scored.describe())),
     });
     parts.push(("mask", json!(rule.info.mask)));
     parts.push(("longest", json!(format!("{} bytes", rule.info.max_length))));

@@ -77,8 +77,11 @@ fn rules(common: &Common, args: &TextArgs) -> Result<RuleSet, Failure> {
 
 /// Lets every rule do at least `least`.
 fn raise(rules: &mut RuleSet, direction: Direction, least: Action) -> Result<(), Failure> {
-    let weaker = rules.iter().filter(|rule| rule.action(direction) < least);
-    let weaker: Vec<String> = weaker.map(|rule| rule.id.clone()).collect();
+    let weaker = rules.rules().filter(|rule| rule.info.action(direction) < least);
+    let weaker: Vec<String> = weaker
+        .filter(|rule| !rule.is_scored() || least == Action::Warn)
+        .map(|rule| rule.info.id.clone())
+        .collect();
     for id in weaker {
         rules.set_action(&id, direction, least)?;
     }

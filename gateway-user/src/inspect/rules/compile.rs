@@ -2,10 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::pattern::{self, ByteSet};
 use super::spec::{RawActions, RawFile, RawRule};
 use super::{Category, Problem, RuleError, RuleErrors, RuleInfo};
+use crate::inspect::Action;
+use crate::inspect::firewall::Scored;
 use crate::inspect::validate::{self, Validator};
 
 /// Longest match of a plain pattern, bytes.
@@ -53,6 +56,8 @@ pub(crate) enum Matcher {
     Until { head: String, terminator: String },
     /// Whole words.
     Words { words: Vec<String>, ignore_case: bool },
+    /// Passages whose score is high enough; judged by the firewall, not by the scan.
+    Scored(Arc<Scored>),
 }
 
 impl Matcher {
@@ -60,7 +65,7 @@ impl Matcher {
     pub fn head(&self) -> Option<&str> {
         match self {
             Matcher::Pattern(head) | Matcher::Tail { head, .. } | Matcher::Until { head, .. } => Some(head),
-            Matcher::Words { .. } => None,
+            Matcher::Words { .. } | Matcher::Scored(_) => None,
         }
     }
 }
@@ -70,6 +75,11 @@ impl Rule {
     /// like anything, but hardly like a credential or a number with a checksum.
     pub fn counts_inside(&self) -> bool {
         self.info.category == Category::Secret || self.validators.iter().any(|check| check.is_checksum())
+    }
+
+    /// Whether it scores passages instead of finding values.
+    pub fn is_scored(&self) -> bool {
+        matches!(self.matcher, Matcher::Scored(_))
     }
 }
 
@@ -112,7 +122,7 @@ fn compile(raw: RawRule, folder: Option<&Path>, problems: &mut Problems) -> Opti
         let known = Validator::parse(name);
         validators.extend(known);
         if known.is_none() {
-            problems.0.push(Problem::BadValidator { name: name.clone(), known: validate::NAMES });
+            problems.0.push(Problem::BadValidator { name: name.clone(), known: validate::names() });
         }
     }
     let result = matcher(&raw, folder);
@@ -123,6 +133,9 @@ fn compile(raw: RawRule, folder: Option<&Path>, problems: &mut Problems) -> Opti
     problems.take(result);
     let (matcher, max_length) = matcher?;
     let actions = raw.action.unwrap_or(RawActions::default_of(raw.category));
+    if actions.reply == Action::Tokenize {
+        problems.0.push(Problem::TokenInReply);
+    }
     let mask = raw.mask.unwrap_or_else(|| format!("[{}_REDACTED]", raw.id.replace('-', "_").to_uppercase()));
     let kind = raw.kind.unwrap_or_else(|| raw.id.replace('-', "_").to_uppercase());
     let info = RuleInfo {
@@ -185,6 +198,12 @@ fn not_after(raw: &RawRule) -> Result<ByteSet, Problem> {
 
 /// The matcher and the longest match.
 fn matcher(raw: &RawRule, folder: Option<&Path>) -> Result<(Matcher, u32), Problem> {
+    if raw.signals.is_some() || raw.model.is_some() {
+        return scored(raw).map(|scored| (Matcher::Scored(Arc::new(scored)), 0));
+    }
+    if raw.kinds.is_some() || raw.threshold.is_some() {
+        return Err(Problem::Misplaced { key: "kinds", why: "and `threshold` are for rules with `signals`" });
+    }
     let (matcher, longest) = match (&raw.pattern, &raw.words, &raw.words_file) {
         (Some(pattern), None, None) => patterned(raw, pattern)?,
         (None, Some(words), None) => worded(raw, words.clone())?,
@@ -192,6 +211,19 @@ fn matcher(raw: &RawRule, folder: Option<&Path>) -> Result<(Matcher, u32), Probl
         _ => return Err(Problem::OneMatcher),
     };
     Ok((matcher, u32::try_from(longest).expect("every bound above is below 2^32")))
+}
+
+fn scored(raw: &RawRule) -> Result<Scored, Problem> {
+    if raw.pattern.is_some() || raw.words.is_some() || raw.words_file.is_some() {
+        return Err(Problem::OneMatcher);
+    }
+    let redacts = |actions: RawActions| [actions.request, actions.reply].contains(&Action::Redact);
+    if raw.action.is_some_and(redacts) {
+        return Err(Problem::NothingToRedact);
+    }
+    let kinds = raw.kinds.as_deref().unwrap_or_default();
+    let groups = raw.signals.as_deref().unwrap_or_default();
+    Scored::check(kinds, raw.threshold, raw.model.as_deref(), groups)
 }
 
 fn patterned(raw: &RawRule, pattern: &str) -> Result<(Matcher, usize), Problem> {

@@ -7,7 +7,7 @@ use std::fmt;
 pub struct RuleErrors(pub Vec<RuleError>);
 
 impl RuleErrors {
-    pub(super) fn one(file: &str, rule: Option<&str>, problem: Problem) -> RuleErrors {
+    pub(crate) fn one(file: &str, rule: Option<&str>, problem: Problem) -> RuleErrors {
         RuleErrors(vec![RuleError::new(file, rule, problem)])
     }
 }
@@ -76,6 +76,9 @@ pub enum Problem {
     /// Not exactly one way to match.
     #[error("give exactly one of `pattern`, `words` and `words_file`")]
     OneMatcher,
+    /// A scored rule that is to redact.
+    #[error("a rule that scores passages can allow, warn or block: there is no single value to redact")]
+    NothingToRedact,
     /// Keys that do not go together.
     #[error("`{key}` {why}")]
     Misplaced {
@@ -144,6 +147,11 @@ pub enum Problem {
         /// The key.
         key: &'static str,
     },
+    /// A rule that would give tokens in replies.
+    #[error(
+        "`tokenize` is for requests: what the model writes goes to the app, which has no use for a token"
+    )]
+    TokenInReply,
     /// An unknown validator.
     #[error("`{name}` is no validator; there are: {known}")]
     BadValidator {

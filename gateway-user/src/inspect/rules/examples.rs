@@ -7,7 +7,10 @@ use regex_automata::{Anchored, Input, MatchKind};
 
 use super::compile::{Matcher, Rule};
 use super::pattern::MAX_BEFORE;
-use super::{Problem, RuleError};
+use super::{Problem, RuleError, RuleErrors, RuleSet};
+use crate::inspect::firewall::Watch;
+use crate::inspect::{Action, Engine};
+use crate::wire::event::{Direction, Kind};
 
 /// How many of the longest ends of one start the validators see. More would let a long token cost its square.
 pub(crate) const VALIDATED_ENDS: usize = 8;
@@ -15,11 +18,21 @@ pub(crate) const VALIDATED_ENDS: usize = 8;
 /// Tries every example and counter-example.
 pub(super) fn check(file: &str, rule: &Rule) -> Vec<RuleError> {
     let error = |problem| RuleError::new(file, Some(&rule.info.id), problem);
-    let mut search = match Search::new(rule) {
-        Ok(search) => search,
-        Err(problem) => return vec![error(problem)],
+    let problems = match &rule.matcher {
+        Matcher::Scored(_) => match judge_of(rule) {
+            Ok(mut found) => tried(rule, |text| found(text)),
+            Err(errors) => return errors.0,
+        },
+        _ => match Search::new(rule) {
+            Ok(mut search) => tried(rule, |text| !search.all(text.as_bytes()).is_empty()),
+            Err(problem) => vec![problem],
+        },
     };
-    let mut found = |text: &String| !search.all(text.as_bytes()).is_empty();
+    problems.into_iter().map(error).collect()
+}
+
+/// What is wrong with the examples of a rule.
+fn tried(rule: &Rule, mut found: impl FnMut(&str) -> bool) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (text, number) in rule.examples.iter().zip(1..) {
         if !found(text) {
@@ -31,7 +44,22 @@ pub(super) fn check(file: &str, rule: &Rule) -> Vec<RuleError> {
             problems.push(Problem::CounterExampleFound { number });
         }
     }
-    problems.into_iter().map(error).collect()
+    problems
+}
+
+/// Tells whether a scored rule applies to a text, in an engine that holds nothing else.
+fn judge_of(rule: &Rule) -> Result<impl FnMut(&str) -> bool, RuleErrors> {
+    let mut alone = RuleSet::empty();
+    alone.rules.insert(rule.info.id.clone(), rule.clone());
+    for direction in [Direction::Request, Direction::Reply] {
+        alone.set_action(&rule.info.id, direction, Action::Warn)?;
+    }
+    let engine = Engine::build(&alone, false, &[0; 32])?;
+    Ok(move |text: &str| {
+        let mut found = Vec::new();
+        Watch::new().whole(&engine, Direction::Request, Kind::Opaque, text.as_bytes(), &mut found);
+        !found.is_empty()
+    })
 }
 
 /// All matches of a rule in a text: for each start where it may begin, the longest end whose validators pass.
@@ -78,6 +106,7 @@ impl<'r> Search<'r> {
                 Matcher::Words { words, ignore_case } => {
                     found.extend(self.word(text, start, words, *ignore_case).map(|end| (start, end)));
                 }
+                Matcher::Scored(_) => return found,
                 _ if !self.may_begin(text, start) => {}
                 Matcher::Pattern(_) => found.extend(self.pattern(text, start).map(|end| (start, end))),
                 Matcher::Tail { .. } | Matcher::Until { .. } => {

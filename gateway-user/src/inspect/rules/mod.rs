@@ -30,7 +30,23 @@ pub const MAX_RULES: usize = 4_096;
 
 const BUILTIN: &[(&str, &str)] = &[
     ("secrets.yaml (built in)", include_str!("../../../data/rules/secrets.yaml")),
-    ("pii.yaml (built in)", include_str!("../../../data/rules/pii.yaml")),
+    ("secrets-models.yaml (built in)", include_str!("../../../data/rules/secrets-models.yaml")),
+    ("secrets-cloud.yaml (built in)", include_str!("../../../data/rules/secrets-cloud.yaml")),
+    ("secrets-code.yaml (built in)", include_str!("../../../data/rules/secrets-code.yaml")),
+    ("secrets-messaging.yaml (built in)", include_str!("../../../data/rules/secrets-messaging.yaml")),
+    ("secrets-payments.yaml (built in)", include_str!("../../../data/rules/secrets-payments.yaml")),
+    ("secrets-services.yaml (built in)", include_str!("../../../data/rules/secrets-services.yaml")),
+    ("secrets-data.yaml (built in)", include_str!("../../../data/rules/secrets-data.yaml")),
+    ("secrets-keys.yaml (built in)", include_str!("../../../data/rules/secrets-keys.yaml")),
+    ("pii_contact.yaml (built in)", include_str!("../../../data/rules/pii_contact.yaml")),
+    ("pii_money.yaml (built in)", include_str!("../../../data/rules/pii_money.yaml")),
+    ("pii_device.yaml (built in)", include_str!("../../../data/rules/pii_device.yaml")),
+    ("pii_id_americas.yaml (built in)", include_str!("../../../data/rules/pii_id_americas.yaml")),
+    ("pii_id_asia.yaml (built in)", include_str!("../../../data/rules/pii_id_asia.yaml")),
+    ("pii_id_europe.yaml (built in)", include_str!("../../../data/rules/pii_id_europe.yaml")),
+    ("pii_id_pacific.yaml (built in)", include_str!("../../../data/rules/pii_id_pacific.yaml")),
+    ("injection.yaml (built in)", include_str!("../../../data/rules/injection.yaml")),
+    ("content.yaml (built in)", include_str!("../../../data/rules/content.yaml")),
 ];
 
 /// What is told about a rule.
@@ -138,16 +154,23 @@ impl RuleSet {
         if errors.is_empty() { Ok(()) } else { Err(RuleErrors(errors)) }
     }
 
-    /// Sets what a rule, or every rule of a category (`secret`, `pii`, `dictionary`), does in a direction.
+    /// Sets what a rule, or every rule of a category ([`Category::NAMES`]), does in a direction.
     ///
     /// # Errors
-    /// When `name` is neither the id of a rule nor a category.
+    /// When `name` is neither the id of a rule nor a category, replies were to be tokenised, or a scored rule is to
+    /// redact.
     pub fn set_action(&mut self, name: &str, direction: Direction, action: Action) -> Result<(), RuleErrors> {
+        if (direction, action) == (Direction::Reply, Action::Tokenize) {
+            return Err(RuleErrors::one("rules", Some(name), Problem::TokenInReply));
+        }
         let category = Category::parse(name);
         let mut known = category.is_some();
         for rule in self.rules.values_mut() {
             if rule.info.id == name || Some(rule.info.category) == category {
                 known = true;
+                if action == Action::Redact && rule.is_scored() {
+                    return Err(RuleErrors::one("rules", Some(name), Problem::NothingToRedact));
+                }
                 match direction {
                     Direction::Request => rule.info.request = action,
                     Direction::Reply => rule.info.reply = action,
@@ -175,6 +198,11 @@ impl RuleSet {
     /// What is told about each rule, in the order of ids.
     pub fn iter(&self) -> impl Iterator<Item = &RuleInfo> {
         self.rules.values().map(|rule| &rule.info)
+    }
+
+    /// The examples of all rules: texts that each hold a value.
+    pub fn examples(&self) -> impl Iterator<Item = &str> {
+        self.rules.values().flat_map(|rule| rule.examples.iter().map(String::as_str))
     }
 
     pub(crate) fn rules(&self) -> impl Iterator<Item = &Rule> {

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::inspect::Action;
+use crate::inspect::firewall::RawGroup;
+use crate::wire::event::Kind;
 
 /// What sort of text a rule finds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -14,11 +16,15 @@ pub enum Category {
     Pii,
     /// Words of the operator's own: names, projects.
     Dictionary,
+    /// Attempts to take control of the model.
+    Injection,
+    /// Harmful content: hate, violence, sexual content, self-harm, the abuse of children.
+    Toxicity,
 }
 
 impl Category {
     /// The names rule files use.
-    pub const NAMES: [&str; 3] = ["secret", "pii", "dictionary"];
+    pub const NAMES: [&str; 5] = ["secret", "pii", "dictionary", "injection", "toxicity"];
 
     /// Reads the name a rule file uses.
     pub fn parse(name: &str) -> Option<Category> {
@@ -26,6 +32,8 @@ impl Category {
             "secret" => Some(Category::Secret),
             "pii" => Some(Category::Pii),
             "dictionary" => Some(Category::Dictionary),
+            "injection" => Some(Category::Injection),
+            "toxicity" => Some(Category::Toxicity),
             _ => None,
         }
     }
@@ -78,6 +86,10 @@ pub(super) struct RawRule {
     pub validators: Vec<String>,
     pub action: Option<RawActions>,
     pub mask: Option<String>,
+    pub kinds: Option<Vec<Kind>>,
+    pub threshold: Option<f32>,
+    pub model: Option<String>,
+    pub signals: Option<Vec<RawGroup>>,
     #[serde(default)]
     pub examples: Vec<String>,
     #[serde(default)]
@@ -101,6 +113,8 @@ impl RawActions {
                 RawActions { request: Action::Redact, reply: Action::Redact }
             }
             Category::Pii => RawActions { request: Action::Redact, reply: Action::Warn },
+            Category::Injection => RawActions { request: Action::Warn, reply: Action::Allow },
+            Category::Toxicity => RawActions { request: Action::Warn, reply: Action::Warn },
         }
     }
 }

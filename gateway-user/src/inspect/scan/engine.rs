@@ -9,8 +9,11 @@ use regex_automata::meta::Regex;
 use super::Match;
 use super::before::Before;
 use super::build;
+use super::filter::Filter;
 use super::machine::{self, Machine};
+use super::need::Needed;
 use super::starts::Starts;
+use crate::inspect::firewall::Firewall;
 use crate::inspect::rules::{MAX_AFTER, Problem, Rule, RuleErrors};
 use crate::inspect::validate::Validator;
 use crate::inspect::{Action, RuleIndex, RuleInfo, RuleSet};
@@ -23,7 +26,10 @@ pub struct Engine {
     machines: Vec<Machine>,
     /// By direction; then the same of the rules that count inside other encodings.
     starts: [[Starts; 2]; 2],
+    filters: [Filter; 2],
+    needs: [Vec<Needed>; 2],
     befores: Vec<Before>,
+    firewall: Firewall,
     cap: Action,
     digest_key: hmac::Key,
 }
@@ -95,12 +101,16 @@ impl Engine {
         let cap = if enforce { Action::Block } else { Action::Warn };
         let rules: Vec<&Rule> = rules.rules().collect();
         let built = build::machines(&rules, cap)?;
+        let firewall = Firewall::build(&rules)?;
         Ok(Engine {
             codes: built.codes,
             rules: rules.iter().map(|rule| rule.info.clone()).collect(),
             machines: built.machines,
             starts: built.starts,
+            filters: built.filters,
+            needs: built.needs,
             befores: built.befores,
+            firewall,
             cap,
             digest_key: hmac::Key::new(hmac::HMAC_SHA256, digest_key),
         })
@@ -139,16 +149,38 @@ impl Engine {
             .collect()
     }
 
+    /// Whether any rule gives tokens for what it finds in requests.
+    pub fn tokenizes(&self) -> bool {
+        (0..self.rules.len() as u16)
+            .any(|rule| self.action(RuleIndex(rule), Direction::Request) == Action::Tokenize)
+    }
+
     /// Bytes of all automata and tables.
     pub fn memory(&self) -> usize {
         self.machines.iter().map(Machine::memory).sum::<usize>()
             + self.starts.iter().flatten().map(Starts::memory).sum::<usize>()
+            + self.filters.iter().map(Filter::memory).sum::<usize>()
             + self.befores.iter().map(Before::memory).sum::<usize>()
+            + self.firewall.memory()
+    }
+
+    pub(in crate::inspect) fn firewall(&self) -> &Firewall {
+        &self.firewall
     }
 
     /// Where candidates begin; with `inner` only those of rules that [`Engine::counts_inside`].
     pub(super) fn starts(&self, direction: Direction, inner: bool) -> &Starts {
         &self.starts[usize::from(inner)][direction as usize]
+    }
+
+    #[inline(always)]
+    pub(super) fn filter(&self, direction: Direction) -> &Filter {
+        &self.filters[direction as usize]
+    }
+
+    #[inline(always)]
+    pub(super) fn needs(&self, direction: Direction) -> &[Needed] {
+        &self.needs[direction as usize]
     }
 
     pub(super) fn befores(&self) -> &[Before] {
@@ -179,7 +211,7 @@ impl Engine {
         rank(first) > rank(second)
     }
 
-    pub(super) fn digest(&self, value: &[u8]) -> [u8; 8] {
+    pub(in crate::inspect) fn digest(&self, value: &[u8]) -> [u8; 8] {
         let tag = hmac::sign(&self.digest_key, value);
         std::array::from_fn(|place| tag.as_ref()[place])
     }

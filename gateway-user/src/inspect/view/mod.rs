@@ -148,4 +148,9 @@ impl Scan {
             self.folded = None;
         }
     }
+
+    /// Bytes this state takes, without the text it keeps for what is held.
+    pub fn state(&self) -> usize {
+        self.plain.state()
+    }
 }

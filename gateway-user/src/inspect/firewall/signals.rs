@@ -1,0 +1,187 @@
+//! Phrases, and the one pass over a text that finds them all.
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use regex_automata::meta::Regex;
+use regex_automata::{Anchored, Input, PatternID};
+use regex_syntax::ParserBuilder;
+use regex_syntax::hir::literal::Extractor;
+
+use crate::inspect::rules::Problem;
+
+/// Longest match of a phrase, bytes; also how far back a segment looks for the beginning of one.
+pub(super) const LONGEST: usize = 256;
+/// Shortest fixed beginning of a phrase, bytes, and the most beginnings one phrase has.
+const SHORTEST_ANCHOR: usize = 3;
+const MOST_ANCHORS: usize = 64;
+/// Longest part of a beginning that is looked for.
+const LONGEST_ANCHOR: usize = 32;
+
+/// What a space in a phrase stands for.
+const GAP: &str = "[ ,:;\"'*_.-]{1,3}";
+/// What `<N>` in a phrase stands for, N times at most: a word and what follows it.
+const WORD: &str = "[a-z0-9'’]{1,16}[ ,:;\"'*_.-]{1,3}";
+
+/// One phrase, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Signal {
+    /// As written.
+    pub text: String,
+    /// The regular expression it stands for.
+    pattern: String,
+    /// What it begins with.
+    anchors: Vec<Vec<u8>>,
+    /// A match is exactly one of the anchors.
+    literal: bool,
+}
+
+impl Signal {
+    /// Reads a phrase: a regular expression in lower case that begins with fixed text of three bytes or more, where
+    /// a space stands for one to three spaces or marks, and `<N>` with the space after it for up to N words.
+    ///
+    /// # Errors
+    /// Where it does not parse, has no upper length or is longer than [`LONGEST`], asserts something, or does not
+    /// begin with fixed text.
+    pub fn parse(text: &str) -> Result<Signal, Problem> {
+        let pattern = expand(text);
+        let bad = |reason: String| Problem::BadPattern { key: "phrases", reason };
+        let hir = ParserBuilder::new()
+            .utf8(false)
+            .build()
+            .parse(&pattern)
+            .map_err(|error| bad(error.to_string()))?;
+        let longest = hir.properties().maximum_len().ok_or(Problem::Unbounded { key: "phrases" })?;
+        if longest > LONGEST {
+            return Err(Problem::Length {
+                key: "phrases",
+                found: longest,
+                least: SHORTEST_ANCHOR,
+                most: LONGEST,
+            });
+        }
+        if !hir.properties().look_set().is_empty() {
+            return Err(bad(format!("`{text}` asserts something (as \\b or ^ do), which a phrase cannot")));
+        }
+        let anchors = Extractor::new()
+            .limit_class(1)
+            .limit_literal_len(LONGEST_ANCHOR)
+            .limit_total(MOST_ANCHORS)
+            .extract(&hir);
+        let literals = anchors.literals().unwrap_or_default();
+        if literals.is_empty() || literals.iter().any(|literal| literal.len() < SHORTEST_ANCHOR) {
+            let reason =
+                format!("`{text}` does not begin with fixed text of {SHORTEST_ANCHOR} bytes or more");
+            return Err(bad(reason));
+        }
+        Ok(Signal {
+            text: text.to_owned(),
+            pattern,
+            literal: literals.iter().all(|literal| literal.is_exact()),
+            anchors: literals.iter().map(|literal| literal.as_bytes().to_vec()).collect(),
+        })
+    }
+}
+
+/// Spells out spaces and `<N>`.
+fn expand(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len() * 2);
+    let mut rest = text;
+    while let Some(at) = rest.find([' ', '<']) {
+        pattern.push_str(&rest[..at]);
+        let (mark, tail) = rest.split_at(at);
+        debug_assert!(mark.len() == at);
+        let count = tail[1..].chars().next().filter(char::is_ascii_digit);
+        match count {
+            Some(count) if tail.starts_with('<') && tail[2..].starts_with('>') => {
+                pattern.push_str(&format!("(?:{WORD}){{0,{count}}}"));
+                rest = tail[3..].strip_prefix(' ').unwrap_or(&tail[3..]);
+            }
+            _ => {
+                pattern.push_str(if tail.starts_with(' ') { GAP } else { "<" });
+                rest = &tail[1..];
+            }
+        }
+    }
+    pattern.push_str(rest);
+    pattern
+}
+
+/// All phrases of a firewall.
+pub(super) struct Signals {
+    /// Finds beginnings.
+    anchors: Option<AhoCorasick>,
+    /// The phrases that begin with each anchor.
+    starting: Vec<Vec<u16>>,
+    /// Whether each phrase is complete where its anchor is.
+    literal: Vec<bool>,
+    regex: Regex,
+}
+
+impl Signals {
+    /// Compiles phrases; their place in `phrases` is their number.
+    ///
+    /// # Errors
+    /// When they are too many for the automata.
+    pub fn build(phrases: &[&Signal]) -> Result<Signals, Problem> {
+        let wrong = |error: &dyn std::fmt::Display| Problem::Compile(error.to_string());
+        let mut anchors: Vec<&[u8]> =
+            phrases.iter().flat_map(|of| of.anchors.iter().map(Vec::as_slice)).collect();
+        anchors.sort_unstable();
+        anchors.dedup();
+        let number = |anchor: &[u8]| anchors.binary_search(&anchor).ok();
+        let mut starting = vec![Vec::new(); anchors.len()];
+        for (phrase, of) in phrases.iter().enumerate() {
+            for anchor in of.anchors.iter().filter_map(|anchor| number(anchor)) {
+                starting[anchor].push(phrase as u16);
+            }
+        }
+        let automaton = AhoCorasick::builder()
+            .kind(Some(AhoCorasickKind::DFA))
+            .match_kind(MatchKind::Standard)
+            .build(&anchors)
+            .map_err(|error| wrong(&error))?;
+        let patterns: Vec<&str> = phrases.iter().map(|phrase| phrase.pattern.as_str()).collect();
+        let syntax = regex_automata::util::syntax::Config::new().utf8(false);
+        let regex = Regex::builder().syntax(syntax).build_many(&patterns).map_err(|error| wrong(&error))?;
+        Ok(Signals {
+            anchors: (!anchors.is_empty()).then_some(automaton),
+            starting,
+            literal: phrases.iter().map(|phrase| phrase.literal).collect(),
+            regex,
+        })
+    }
+
+    /// Tells every match in `text` that ends after `from`, in no certain order: its phrase, start and end. Of matches
+    /// of one phrase at one place, the shortest. `text` is in lower case.
+    pub fn find(&self, text: &[u8], from: usize, mut found: impl FnMut(u16, usize, usize)) {
+        let Some(anchors) = &self.anchors else { return };
+        for anchor in anchors.find_overlapping_iter(text) {
+            let (start, end) = (anchor.start(), anchor.end());
+            let inside =
+                start > 0 && text[start].is_ascii_alphanumeric() && text[start - 1].is_ascii_alphanumeric();
+            if inside {
+                continue;
+            }
+            for &phrase in &self.starting[anchor.pattern().as_usize()] {
+                let end = if self.literal[usize::from(phrase)] {
+                    end
+                } else {
+                    let pattern = Anchored::Pattern(PatternID::must(usize::from(phrase)));
+                    let most = text.len().min(start + LONGEST);
+                    let input = Input::new(text).range(start..most).anchored(pattern).earliest(true);
+                    match self.regex.search_half(&input) {
+                        Some(half) => half.offset(),
+                        None => continue,
+                    }
+                };
+                if end > from {
+                    found(phrase, start, end);
+                }
+            }
+        }
+    }
+
+    /// Bytes of the automata.
+    pub fn memory(&self) -> usize {
+        self.anchors.as_ref().map_or(0, AhoCorasick::memory_usage) + self.regex.memory_usage()
+    }
+}

@@ -1,0 +1,93 @@
+//! The evidence of a scored rule, as written in a rule file and as checked.
+
+use serde::Deserialize;
+
+use super::signals::Signal;
+use crate::inspect::rules::Problem;
+use crate::wire::event::Kind;
+
+/// Groups of one rule at most, and phrases of one group.
+const MAX_GROUPS: usize = 64;
+const MAX_PHRASES: usize = 512;
+
+/// The score from which a rule applies, where it does not say.
+pub(crate) const DEFAULT_THRESHOLD: f32 = 0.7;
+
+/// Phrases of one meaning, as written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawGroup {
+    pub name: String,
+    pub weight: f32,
+    pub phrases: Vec<String>,
+}
+
+/// The evidence of a scored rule.
+#[derive(Clone, Debug)]
+pub(crate) struct Scored {
+    /// The sorts of text it is about.
+    pub kinds: Vec<Kind>,
+    /// It applies from this score on, 0 to 1.
+    pub threshold: f32,
+    /// The head of the model that counts as evidence.
+    pub head: Option<String>,
+    /// Its phrases.
+    pub groups: Vec<Group>,
+}
+
+/// Phrases of one meaning: however many of them stand in a passage, they count once.
+#[derive(Clone, Debug)]
+pub(crate) struct Group {
+    /// What it is called in `gateway rules explain`.
+    pub name: String,
+    /// How much it says: 1 is enough alone; a negative weight speaks against.
+    pub weight: f32,
+    pub phrases: Vec<Signal>,
+}
+
+impl Scored {
+    /// Checks what a rule file says.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn check(
+        kinds: &[Kind],
+        threshold: Option<f32>,
+        head: Option<&str>,
+        groups: &[RawGroup],
+    ) -> Result<Scored, Problem> {
+        let threshold = threshold.unwrap_or(DEFAULT_THRESHOLD);
+        if !(threshold > 0.0 && threshold <= 1.0) {
+            return Err(Problem::Misplaced { key: "threshold", why: "is a number above 0, up to 1" });
+        }
+        if kinds.is_empty() {
+            return Err(Problem::Misplaced {
+                key: "kinds",
+                why: "names the sorts of text a scored rule judges",
+            });
+        }
+        if groups.len() > MAX_GROUPS {
+            return Err(Problem::Misplaced { key: "signals", why: "has 64 groups at most" });
+        }
+        let groups = groups.iter().map(group).collect::<Result<_, _>>()?;
+        Ok(Scored { kinds: kinds.to_vec(), threshold, head: head.map(str::to_owned), groups })
+    }
+
+    /// Its evidence for people: each group with its weight and number of phrases, and the head of the model.
+    pub fn describe(&self) -> Vec<String> {
+        let group = |of: &Group| format!("{} ({}, {} phrases)", of.name, of.weight, of.phrases.len());
+        let head = self.head.iter().map(|head| format!("model ({head})"));
+        self.groups.iter().map(group).chain(head).collect()
+    }
+}
+
+fn group(raw: &RawGroup) -> Result<Group, Problem> {
+    if !(-1.0..=1.0).contains(&raw.weight) {
+        return Err(Problem::Misplaced { key: "weight", why: "is a number from -1 to 1" });
+    }
+    if raw.phrases.is_empty() || raw.phrases.len() > MAX_PHRASES {
+        return Err(Problem::Misplaced { key: "phrases", why: "are 1 to 512 in each group" });
+    }
+    let phrases = raw.phrases.iter().map(|phrase| Signal::parse(phrase)).collect::<Result<_, _>>()?;
+    Ok(Group { name: raw.name.clone(), weight: raw.weight, phrases })
+}
