@@ -1,5 +1,6 @@
 //! Checks on a matched value that a pattern cannot express: checksums, ranges, randomness.
 
+mod credentials;
 mod digits;
 mod iban;
 mod money;
@@ -43,6 +44,7 @@ impl PartialEq for Check {
 
 /// Every named check, by what it is about.
 const CHECKS: &[&[Check]] = &[
+    credentials::CHECKS,
     iban::CHECKS,
     money::CHECKS,
     network::CHECKS,
