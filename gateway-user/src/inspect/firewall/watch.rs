@@ -56,7 +56,7 @@ impl Watch {
         let mut rest = text;
         while !rest.is_empty() {
             let (now, later) = rest.split_at(rest.len().min(segment::LONGEST));
-            self.text.extend(now.iter().map(|&byte| fold(byte)));
+            self.text.extend(now.iter().map(|&byte| segment::fold(byte)));
             rest = later;
             while let Some(length) = segment::length(&self.text[self.judged..]) {
                 self.segment(engine, direction, kind, length, out);
@@ -142,13 +142,5 @@ impl Watch {
             let value = &self.text[from..(stop - self.base) as usize];
             out.push(Finding { rule: rule.index, action, start, end: stop, digest: engine.digest(value) });
         }
-    }
-}
-
-/// Lower case, and any white space a space.
-fn fold(byte: u8) -> u8 {
-    match byte {
-        b'\t' | b'\r' => b' ',
-        byte => byte.to_ascii_lowercase(),
     }
 }
