@@ -63,6 +63,9 @@ pub const CLIENTS: &[Package] = &[
 /// For the bench: the proxy it compares with.
 pub const BENCH: &[Package] = &[Package { name: "nginx-light", shown_by: Program("nginx") }];
 
+/// For the fuzz targets: the compiler of libFuzzer itself.
+pub const FUZZ: &[Package] = &[Package { name: "g++", shown_by: Program("g++") }];
+
 /// For building the kernel programs: a compiler with a ready-made `core` for BPF, and the linker's LLVM.
 pub const BPF_TOOLCHAIN: &[Package] = &[
     Package { name: "libpolly-22-dev", shown_by: Database },

@@ -4,6 +4,7 @@ mod bench;
 mod clients;
 mod demo;
 mod ebpf;
+mod fuzz;
 mod install;
 mod readme;
 mod run;
@@ -55,6 +56,8 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Run the fuzz targets under libFuzzer, each for some minutes.
+    Fuzz(fuzz::Options),
     /// Install what the tests need, run every stage, end with `N passed, N failed`.
     Test(suite::Options),
     /// Check the tree: import order of rooms, file heads and lengths, README's map, leftovers.
@@ -85,6 +88,7 @@ fn dispatch(task: Task) -> Result<ExitCode> {
             let arguments: &[String] = if check { &["--check".to_owned()] } else { &[] };
             ebpf::run(arguments).map(|()| ExitCode::SUCCESS)
         }
+        Task::Fuzz(options) => fuzz::run(&root, &options),
         Task::Test(options) => suite::run(&root, &options),
         Task::Tidy => {
             let complaints = tidy::run(&root)?;

@@ -166,7 +166,7 @@ fn ebpf(setting: &Setting) -> Result<Tally> {
 
 fn unit(setting: &Setting) -> Result<Tally> {
     ensure_corpus()?;
-    setting.tests(&["--package", "gateway", "--package", "xtask"])
+    setting.tests(&["--package", "gateway", "--package", "gateway-fuzz", "--package", "xtask"])
 }
 
 fn build(setting: &Setting) -> Result<Tally> {

@@ -12,6 +12,8 @@ mod secret;
 mod serving;
 mod spaces;
 mod steer;
+mod tools;
+mod vault;
 
 use std::{
     collections::HashMap,
@@ -29,13 +31,15 @@ pub use rights::files;
 pub use run::{Doors, Stopped, run};
 pub use secret::digest_key;
 
+use vault::Keeper;
+
 use crate::{
     audit::Journal,
     capture::{Exempt, SteerOptions, Steering},
     config::{Config, Dictionary, Mode, Place},
     flow::{Coverage, Remembered, Running, Services, Untrusted},
     identity::Digester,
-    inspect::{Engine, RuleSet},
+    inspect::{Action, Engine, RuleSet, tools::Policy},
     ledger::{Budget, Ledger, Nanos, Prices, ScopeName, Window},
     provider::Catalog,
     store::{Sled, Store},
@@ -102,6 +106,10 @@ impl App {
         let ledger = Arc::new(open_ledger(config, &store, apps.iter().map(|app| (&*app.name, &app.config)))?);
         let key = secret::digest_key(&config.state)?;
         let engines = engines(&apps, &key)?;
+        let policies = apps.iter().map(|app| tools::policy(&app.config, &key));
+        let policies = policies.collect::<anyhow::Result<Vec<_>>>()?;
+        let tokenizes = engines.iter().any(|engine| engine.tokenizes());
+        let tokens = tokenizes.then(|| Keeper::open(config, Arc::clone(&store))).transpose()?;
         let trust = trust(config, &catalog)?;
         trust.publish().context("the trust bundles cannot be written")?;
         let exempt = Exempt::default();
@@ -116,6 +124,7 @@ impl App {
             ledger,
             exempt,
             key,
+            tokens,
         });
         // Before rights are given up: these threads keep what they need.
         let is_steered = apps.iter().any(|app| app.steer.is_some());
@@ -124,8 +133,9 @@ impl App {
         let served: Vec<Served> = apps
             .into_iter()
             .zip(engines)
+            .zip(policies)
             .zip(steers)
-            .map(|((app, engine), steer)| shared.serve(app, engine, steer))
+            .map(|(((app, engine), tools), steer)| shared.serve(app, engine, tools, steer))
             .collect();
         let services = served.first().map(|first| Arc::clone(&first.services));
         let services = services.context("there is no app to serve")?;
@@ -135,6 +145,9 @@ impl App {
     /// Writes everything down and lets go of the store.
     pub fn close(self) -> anyhow::Result<()> {
         let recorded = self.services.journal.close();
+        if let Some(tokens) = &self.shared.tokens {
+            tokens.close();
+        }
         self.services.ledger.close().context("the ledger could not be written")?;
         anyhow::ensure!(
             recorded,
@@ -157,19 +170,30 @@ struct Shared {
     untrusted: Arc<Untrusted>,
     exempt: Exempt,
     key: [u8; 32],
+    /// The vault, where any app's rules give tokens.
+    tokens: Option<Keeper>,
 }
 
 impl Shared {
-    fn serve(&self, app: Wanted, engine: Arc<Engine>, steer: Option<Arc<Steering>>) -> Served {
+    fn serve(
+        &self,
+        app: Wanted,
+        engine: Arc<Engine>,
+        tools: Arc<Policy>,
+        steer: Option<Arc<Steering>>,
+    ) -> Served {
         if let Some(steer) = &steer {
             self.exempt.add(steer);
         }
         let cgroup = app.steer.map(|options| options.cgroup);
+        let vault = self.tokens.as_ref().filter(|_| engine.tokenizes());
         let services = Services {
+            vault: vault.map(|tokens| Arc::clone(&tokens.vault)),
             app: Arc::from(app.name),
             config: app.config,
             catalog: self.catalog.clone(),
             engine,
+            tools,
             ledger: Arc::clone(&self.ledger),
             journal: Arc::clone(&self.journal),
             leaves: Arc::clone(&self.leaves),
@@ -310,10 +334,15 @@ fn dictionary(list: &Dictionary) -> String {
         "description": format!("A word of {}", list.file.display()),
         "words_file": list.file,
         "ignore_case": true,
-        "action": { "request": list.action, "reply": list.action },
+        "action": { "request": list.action, "reply": in_replies(list.action) },
     }]});
     // JSON is YAML.
     rule.to_string()
+}
+
+/// Replies know no tokens: what would get one in a request is masked there.
+fn in_replies(action: Action) -> Action {
+    if action == Action::Tokenize { Action::Redact } else { action }
 }
 
 /// Whether anything was ever stored there.

@@ -24,6 +24,8 @@ const WHOLE: &[&str] = &[
     "prices",
     "providers",
     "state",
+    "tokens.entries",
+    "tokens.ttl",
     "unknown_model",
     "upstream",
     "upstream_ca",
@@ -86,6 +88,7 @@ pub(super) fn settle(top: &mut Config) -> Result<(), Vec<Problem>> {
             }
         }
         layers::derive(&mut app.config);
+        problems.extend(super::tools::check(&app.config));
     }
     top.apps = apps;
     if problems.is_empty() { Ok(()) } else { Err(problems) }

@@ -70,6 +70,29 @@ pub(super) fn seconds(node: &Node, bounds: RangeInclusive<u64>) -> Read<Duration
     bounded(node, given, given.parse().ok(), bounds, "a whole number of seconds").map(Duration::from_secs)
 }
 
+/// Units of time, the longest first, and their seconds.
+pub(super) const UNITS: [(&str, u64); 4] = [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)];
+
+/// A whole number with a unit of time, within bounds given in seconds.
+pub(super) fn duration(node: &Node, bounds: RangeInclusive<u64>) -> Read<Duration> {
+    let given = text(node)?;
+    let in_unit = |(unit, length): &(&str, u64)| {
+        let count: u64 = given.strip_suffix(unit)?.trim_end().parse().ok()?;
+        count.checked_mul(*length)
+    };
+    match UNITS.iter().find_map(in_unit).filter(|seconds| bounds.contains(seconds)) {
+        Some(seconds) => Ok(Duration::from_secs(seconds)),
+        None => wrong(
+            node,
+            format!(
+                "`{given}` is not a time such as 12h or 30d, from {} to {} s",
+                bounds.start(),
+                bounds.end()
+            ),
+        ),
+    }
+}
+
 fn bounded(
     node: &Node,
     given: &str,
@@ -290,7 +313,7 @@ pub(super) fn actions(node: &Node) -> Read<BTreeMap<String, RuleActions>> {
     let read = entries.iter().map(|(origin, rule, node)| {
         let id = id(&Node { origin: origin.clone(), value: Value::Text(rule.clone()) });
         let [request, reply] = block(node, ["request", "reply"])?;
-        let (request, reply) = (request.map(choice).transpose(), reply.map(choice).transpose());
+        let (request, reply) = (request.map(choice).transpose(), reply.map(reply_action).transpose());
         match (id, request, reply) {
             (Ok(id), Ok(request), Ok(reply)) => Ok((id, RuleActions { request, reply })),
             (id, request, reply) => {
@@ -301,8 +324,20 @@ pub(super) fn actions(node: &Node) -> Read<BTreeMap<String, RuleActions>> {
     all(read).map(|pairs| pairs.into_iter().collect())
 }
 
+/// An action on replies.
+fn reply_action(node: &Node) -> Read<Action> {
+    match choice(node)? {
+        Action::Tokenize => wrong(
+            node,
+            "`tokenize` is for requests: what the model writes itself goes to the app, which has no use for a token; \
+             say `redact` to mask it",
+        ),
+        action => Ok(action),
+    }
+}
+
 /// The values of a block that may have only these keys.
-fn block<'n, const N: usize>(node: &'n Node, keys: [&str; N]) -> Read<[Option<&'n Node>; N]> {
+pub(super) fn block<'n, const N: usize>(node: &'n Node, keys: [&str; N]) -> Read<[Option<&'n Node>; N]> {
     let Value::Map(entries) = &node.value else {
         return wrong(
             node,

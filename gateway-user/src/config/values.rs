@@ -21,13 +21,13 @@ pub(super) trait Choice: Copy + PartialEq + 'static {
 
 macro_rules! choice {
     ($name:ident { $($word:literal => $variant:ident),+ }) => {
-        impl Choice for $name {
+        impl $crate::config::values::Choice for $name {
             const WORDS: &'static [(&'static str, Self)] = &[$(($word, $name::$variant)),+];
         }
 
         impl std::fmt::Display for $name {
             fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                out.write_str(self.word())
+                out.write_str($crate::config::values::Choice::word(*self))
             }
         }
     };
@@ -55,6 +55,8 @@ pub enum Action {
     Warn,
     /// Replace the text by the rule's mask.
     Redact,
+    /// Replace the text by a token, for which replies get the text back. Only in requests.
+    Tokenize,
     /// Refuse the request, or cut the reply.
     Block,
 }
@@ -62,10 +64,12 @@ pub enum Action {
 impl Action {
     /// Whether text under this action must not pass as it is.
     pub const fn enforces(self) -> bool {
-        matches!(self, Action::Redact | Action::Block)
+        matches!(self, Action::Redact | Action::Tokenize | Action::Block)
     }
 }
-choice!(Action { "allow" => Allow, "warn" => Warn, "redact" => Redact, "block" => Block });
+choice!(Action {
+    "allow" => Allow, "warn" => Warn, "redact" => Redact, "tokenize" => Tokenize, "block" => Block
+});
 
 /// What happens to steered connections while the gateway is not running.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -253,6 +257,15 @@ pub struct RuleActions {
     pub request: Option<Action>,
     /// On replies.
     pub reply: Option<Action>,
+}
+
+/// What is kept for giving values back in place of their tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tokens {
+    /// How long a token is good after its value was last seen.
+    pub ttl: Duration,
+    /// Most tokens kept; beyond it those not seen for longest go first.
+    pub entries: usize,
 }
 
 /// The bounds of everything that a peer could make grow.

@@ -23,6 +23,7 @@ use crate::{
     inspect::{
         Action, Engine,
         request::{JudgeOptions, Judged, Located, judge},
+        tools::Guard,
     },
     ledger::estimate,
     provider::{Class, Route},
@@ -77,7 +78,7 @@ fn give_up(site: &Site, mut flow: Flow, dialect: &dyn Dialect, stop: &Stop) -> R
         Stop::Fault(_) => {}
         Stop::Refused { .. } | Stop::Unfit { .. } => counters.blocks.one(),
     }
-    let answer = stop.answer(dialect, &flow.id());
+    let answer = stop.answer(dialect, &flow.id(), flow.call());
     let length = answer.body().size_hint().exact().unwrap_or(0);
     flow.bytes(0, length);
     let status = answer.status().as_u16();
@@ -132,11 +133,17 @@ async fn infer(site: &Arc<Site>, mut flow: Flow, route: Route, request: Request<
             return through(site, flow, Request::from_parts(head, body), Verdict::Warned, Some(why)).await;
         }
     };
-    let options = JudgeOptions { ask_usage: route.charged && site.host.asks_usage() };
+    let tokens = flow.tokens();
+    let options = JudgeOptions {
+        ask_usage: route.charged && site.host.asks_usage(),
+        tokens: tokens.as_ref(),
+        tools: Some(&site.services.tools),
+    };
     let mut judged = judge(&site.services.engine, route.dialect, &text, options);
     // Some dialects name the model in the path.
     judged.model = judged.model.or_else(|| route.model.clone());
     judged.stream |= route.streams;
+    flow.calls(judged.call.take());
     if let Err(stop) = take_in(site, &mut flow, &raw, &judged) {
         return Err((flow, stop));
     }
@@ -183,6 +190,7 @@ async fn infer(site: &Arc<Site>, mut flow: Flow, route: Route, request: Request<
         strip_usage: judged.asked_usage,
         with_usage: judged.wants_usage || !judged.asked_usage,
         request: digest,
+        guard: Guard { policy: Arc::clone(&site.services.tools), history: judged.history },
     };
     reply::carry(site, flow, expected, sent).await
 }
@@ -199,6 +207,14 @@ pub fn take_in(site: &Site, flow: &mut Flow, raw: &Bytes, judged: &Judged) -> Re
         record.stream = judged.stream;
     });
     flow.found(Direction::Request, &judged.findings);
+    flow.called(&judged.history.results);
+    if let Some(because) = judged.history.refused(&site.services.tools) {
+        let message = format!("this request was refused: {}", because.why());
+        if site.services.tools.is_enforced() {
+            return Err(Stop::Refused { reason: Reason::PolicyBlocked, message });
+        }
+        flow.warn(&message);
+    }
     if judged.action == Action::Block {
         let message = why(&site.services.engine, "request", &judged.findings);
         return Err(Stop::Refused { reason: Reason::PolicyBlocked, message });

@@ -12,13 +12,20 @@ use super::{coverage::Row, path::Origin, services::Services, site::Site};
 use crate::{
     audit::{Finding as Found, FlowId, Principal as Recorded, Record, Verdict},
     capture::Door,
-    inspect::{Action, request::Located},
+    inspect::{
+        Action, Tokens,
+        request::Located,
+        tools::{Outcome, Used},
+    },
     ledger::{Refused, Reservation, ScopeName, Settle, estimate::Running},
     wire::event::{Direction, Usage},
 };
 
 /// Findings kept in one record; more of them are counted with the last.
 const MOST_FINDINGS: usize = 64;
+
+/// Tool calls and results kept in one record; the last ones of more are left out.
+const MOST_USED: usize = 128;
 
 /// What stands in the place of a method in the record of an exchange on a WebSocket.
 const ON_WEBSOCKET: &str = "WEBSOCKET";
@@ -41,6 +48,8 @@ struct Open {
     billed: bool,
     /// Where coverage counts its bodies.
     row: Option<Arc<Row>>,
+    /// The id of the call it carries, where answers are told apart by it.
+    call: Option<String>,
 }
 
 impl Flow {
@@ -106,6 +115,7 @@ impl Flow {
             complete: false,
             billed: false,
             row: None,
+            call: None,
         };
         services.running.begin();
         Flow { services: Arc::clone(services), open: Some(Box::new(open)) }
@@ -119,6 +129,23 @@ impl Flow {
     /// The digest of the credential it showed.
     pub fn key(&self) -> Option<&str> {
         self.open.as_ref()?.record.principal.key.as_deref()
+    }
+
+    /// The tokens of whoever it belongs to, where the rules give tokens.
+    pub fn tokens(&self) -> Option<Tokens> {
+        let (vault, open) = (self.services.vault.as_ref()?, self.open.as_ref()?);
+        let now = u64::try_from(Timestamp::now().as_second()).unwrap_or(0);
+        Some(Tokens::new(vault, &open.record.principal.app, open.record.principal.key.as_deref(), now))
+    }
+
+    /// It carries a call with this id.
+    pub fn calls(&mut self, id: Option<String>) {
+        self.with(|open| open.call = id);
+    }
+
+    /// The id of the call it carries, as it stands in JSON.
+    pub fn call(&self) -> Option<&str> {
+        self.open.as_ref()?.call.as_deref()
     }
 
     /// Changes what will be recorded.
@@ -210,6 +237,7 @@ impl Flow {
                     Action::Allow => continue,
                     Action::Warn => (&services.counters.findings_warned, Verdict::Warned),
                     Action::Redact => (&services.counters.findings_redacted, Verdict::Redacted),
+                    Action::Tokenize => (&services.counters.findings_tokenized, Verdict::Redacted),
                     Action::Block => (&services.counters.findings_blocked, Verdict::Warned),
                 };
                 counter.one();
@@ -223,6 +251,21 @@ impl Flow {
                     digest: finding.digest_hex(),
                 };
                 keep(&mut open.record.findings, found);
+            }
+        });
+    }
+
+    /// Takes tool calls and results into the record.
+    pub fn called(&mut self, used: &[Used]) {
+        self.with(|open| {
+            for one in used.iter().take(MOST_USED.saturating_sub(open.record.tools.len())) {
+                let verdict = match one.outcome {
+                    Outcome::Allowed | Outcome::Result => Verdict::Allowed,
+                    Outcome::Warned => Verdict::Warned,
+                    Outcome::Refused => Verdict::Redacted,
+                };
+                raise(&mut open.record.verdict, verdict);
+                open.record.tools.push(one.clone());
             }
         });
     }

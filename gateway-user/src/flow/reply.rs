@@ -27,12 +27,14 @@ use crate::{
         Action,
         reply::{ReplyOptions, ReplyStream},
         request::judge_reply,
+        tools::Guard,
     },
     upstream::{Lease, Sent},
     wire::{
         dialects::{CutStyle, Dialect, Reason},
         encoding::{Bounds, Decoder},
         event::Direction,
+        framer::Framing,
         head,
     },
 };
@@ -49,6 +51,8 @@ pub struct Expected {
     pub with_usage: bool,
     /// The request, for remembering a cut.
     pub request: RequestDigest,
+    /// What its tool calls are judged by.
+    pub guard: Guard,
 }
 
 /// Carries an inspected answer to the client.
@@ -127,10 +131,8 @@ fn streamed(
     let services = &site.services;
     let kind =
         head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let array = expected.streams && head::is_json(kind);
     let options = ReplyOptions {
-        event_stream: head::is_event_stream(kind) || array,
-        array,
+        framing: head::framing(kind).or((expected.streams && head::is_json(kind)).then_some(Framing::Items)),
         strip_usage: expected.strip_usage,
         with_usage: expected.with_usage,
         cut: match services.config.cut {
@@ -142,6 +144,7 @@ fn streamed(
         ..ReplyOptions::default()
     };
     let stream = ReplyStream::new(Arc::clone(&services.engine), expected.dialect, options);
+    let stream = stream.restoring(flow.tokens()).guarded(expected.guard);
     // Warn mode changes nothing, so what is encoded goes out as it came, and only a copy of it is decoded.
     let observed = decoder.is_some() && services.config.mode == Mode::Warn;
     if !observed {
@@ -204,8 +207,12 @@ async fn whole(
             return Ok(Response::from_parts(head, ReplyBody::Whole { data: raw, trailers }));
         }
     };
-    let judged = judge_reply(&site.services.engine, expected.dialect, &text);
+    let tokens = flow.tokens();
+    let (engine, guard) = (&site.services.engine, Some(&expected.guard));
+    let judged = judge_reply(engine, tokens.as_ref(), expected.dialect, &text, guard);
     flow.found(Direction::Reply, &judged.findings);
+    flow.called(&judged.used);
+    site.services.counters.tokens_restored.add(judged.restored);
     flow.usage(judged.usage, true);
     flow.note(|record| record.reply.before = Some(Digest::of(&raw)));
     if let Err(refused) = flow.draw(judged.text as usize) {
@@ -214,6 +221,10 @@ async fn whole(
     }
     if judged.action == Action::Block {
         let message = exchange::why(&site.services.engine, "answer", &judged.findings);
+        return Err((flow, Stop::Refused { reason: Reason::PolicyBlocked, message }));
+    }
+    if let Some(because) = judged.refused {
+        let message = format!("this answer was refused: it calls a tool, and {}", because.why());
         return Err((flow, Stop::Refused { reason: Reason::PolicyBlocked, message }));
     }
     let body = match judged.body {

@@ -14,6 +14,8 @@ pub mod request;
 pub mod rules;
 pub mod running;
 pub mod scan;
+pub mod tokens;
+pub mod tools;
 pub mod view;
 
 mod validate;
@@ -25,4 +27,5 @@ pub use mask::redact;
 pub use rules::{Category, RuleErrors, RuleInfo, RuleSet, Severity};
 pub use running::Running;
 pub use scan::{Engine, Hold};
+pub use tokens::{Tokens, Vault};
 pub use view::Scan;

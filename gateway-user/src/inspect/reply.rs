@@ -10,22 +10,21 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::inspect::request::Located;
-use crate::inspect::{Engine, RuleIndex};
+use crate::inspect::tools::{Because, Gate, Guard, Used};
+use crate::inspect::{Engine, RuleIndex, Tokens};
 use crate::wire::Dialect;
 use crate::wire::dialects::{CutStyle, Ending, Reason};
 use crate::wire::event::{Direction, Usage};
+use crate::wire::framer::Framing;
 use events::Events;
 use raw::Raw;
 
 /// How a stream is treated.
 #[derive(Clone, Copy, Debug)]
 pub struct ReplyOptions {
-    /// The body is a stream of events; otherwise it is judged as one running text of raw bytes.
-    pub event_stream: bool,
-    /// Its events are the items of one JSON array; otherwise they are server-sent events.
-    pub array: bool,
-    /// Its events are messages of a WebSocket, given to [`ReplyStream::message`] one by one.
-    pub messages: bool,
+    /// How the events of the body are set apart; `None` where it is no stream of events and judged as one running text of
+    /// raw bytes. Messages of a WebSocket are given to [`ReplyStream::message`] one by one.
+    pub framing: Option<Framing>,
     /// Take out the chunk that carries nothing but usage: the gateway asked for it, the client did not.
     pub strip_usage: bool,
     /// Whether the client expects usage in the stream, also in one that is cut.
@@ -43,9 +42,7 @@ pub struct ReplyOptions {
 impl Default for ReplyOptions {
     fn default() -> ReplyOptions {
         ReplyOptions {
-            event_stream: true,
-            array: false,
-            messages: false,
+            framing: Some(Framing::Events),
             strip_usage: false,
             with_usage: true,
             cut: CutStyle::Text,
@@ -67,6 +64,10 @@ pub enum Stop {
     Held,
     /// An event is too large to be inspected.
     TooLong,
+    /// A frame is damaged, and with it all that follows.
+    Broken,
+    /// A tool call is refused, and nothing can stand in its place.
+    Tool(Because),
 }
 
 /// Bytes that may go to the client.
@@ -90,6 +91,9 @@ pub struct ReplyStream {
     engine: Arc<Engine>,
     dialect: &'static dyn Dialect,
     options: ReplyOptions,
+    /// Whether anything may change or stop the reply.
+    enforces: bool,
+    tokens: Option<Tokens>,
     body: Body,
 }
 
@@ -97,19 +101,42 @@ pub struct ReplyStream {
 enum Body {
     Events(Box<Events>),
     Raw(Box<Raw>),
-    /// An event too large to be read came, and no rule enforces anything: what it was so far, and the rest as raw.
+    /// An event that cannot be read came, and no rule enforces anything: what it was so far, and the rest as raw.
     Rest(Box<Events>, Box<Raw>),
 }
 
 impl ReplyStream {
     /// A stream before its first byte.
     pub fn new(engine: Arc<Engine>, dialect: &'static dyn Dialect, options: ReplyOptions) -> ReplyStream {
-        let body = if options.event_stream {
-            Body::Events(Box::new(Events::new(Arc::clone(&engine), dialect, options)))
-        } else {
-            Body::Raw(Box::new(Raw::new(Arc::clone(&engine), options)))
+        let enforces = enforces(&engine);
+        let body = match options.framing {
+            Some(framing) => {
+                Body::Events(Box::new(Events::new(Arc::clone(&engine), dialect, options, framing)))
+            }
+            None => Body::Raw(Box::new(Raw::new(Arc::clone(&engine), options, None))),
         };
-        ReplyStream { engine, dialect, options, body }
+        ReplyStream { engine, dialect, options, enforces, tokens: None, body }
+    }
+
+    /// The same stream, with its tool calls judged and recorded; to be asked for before its first byte.
+    pub fn guarded(mut self, guard: Guard) -> ReplyStream {
+        self.enforces |= guard.policy.may_hold();
+        if let Body::Events(events) = &mut self.body {
+            events.gate = Some(Box::new(Gate::new(guard)));
+        }
+        self
+    }
+
+    /// Gives the client the values of `tokens` in place of the tokens the model writes, once its text is judged. Call it
+    /// before the first byte.
+    pub fn restoring(mut self, tokens: Option<Tokens>) -> ReplyStream {
+        match &mut self.body {
+            Body::Events(events) => events.tokens.clone_from(&tokens),
+            Body::Raw(raw) | Body::Rest(_, raw) => {
+                **raw = Raw::new(Arc::clone(&self.engine), self.options, tokens.as_ref());
+            }
+        }
+        ReplyStream { tokens, ..self }
     }
 
     /// Takes the next bytes from upstream and appends what may go to the client. Look at [`ReplyStream::stop`] afterwards;
@@ -118,7 +145,7 @@ impl ReplyStream {
         match &mut self.body {
             Body::Events(events) => {
                 events.push(chunk, out);
-                if events.stop == Some(Stop::TooLong) && !enforces(&self.engine) {
+                if matches!(events.stop, Some(Stop::TooLong | Stop::Broken)) && !self.enforces {
                     self.give_up_events(out);
                 }
             }
@@ -128,7 +155,7 @@ impl ReplyStream {
 
     /// Takes one message of a WebSocket as one event, and appends what may go to the client: each piece then holds exactly
     /// one message, in order, or after [`ReplyStream::relax`] a part of one. As [`ReplyStream::push`] otherwise; needs
-    /// [`ReplyOptions::messages`].
+    /// [`Framing::Messages`].
     pub fn message(&mut self, payload: Bytes, out: &mut Vec<Released>) {
         match &mut self.body {
             Body::Events(events) => events.message(payload, out),
@@ -210,6 +237,20 @@ impl ReplyStream {
         }
     }
 
+    /// The tool calls so far, as they are recorded; [`MOST_CALLS`](crate::inspect::tools::MOST_CALLS) at most.
+    pub fn used(&self) -> &[Used] {
+        self.events().map_or(&[], Events::used)
+    }
+
+    /// How many tokens became values again.
+    pub fn restored(&self) -> u64 {
+        match &self.body {
+            Body::Events(events) => events.restored,
+            Body::Raw(raw) => raw.restored,
+            Body::Rest(events, raw) => events.restored + raw.restored,
+        }
+    }
+
     /// Bytes held back now. An event whose end has not come is not counted.
     pub fn held(&self) -> usize {
         match &self.body {
@@ -259,8 +300,8 @@ impl ReplyStream {
 
     /// Reads the rest of an event stream as raw bytes.
     fn give_up_events(&mut self, out: &mut Vec<Released>) {
-        let mut raw = Box::new(Raw::new(Arc::clone(&self.engine), self.options));
-        let placeholder = Body::Raw(Box::new(Raw::new(Arc::clone(&self.engine), self.options)));
+        let raw = || Box::new(Raw::new(Arc::clone(&self.engine), self.options, self.tokens.as_ref()));
+        let (mut raw, placeholder) = (raw(), Body::Raw(raw()));
         let Body::Events(mut events) = std::mem::replace(&mut self.body, placeholder) else { return };
         raw.findings.append(&mut events.findings);
         raw.push(events.rest(), out);

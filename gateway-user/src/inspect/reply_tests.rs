@@ -19,6 +19,8 @@ use crate::wire::dialects::openai_responses::OpenAiResponses;
 mod gemini;
 #[path = "reply_tests/responses.rs"]
 mod responses;
+#[path = "reply_tests/tokens.rs"]
+mod tokens;
 
 const KEY: &str = "AKIAQYLPMN5HHHFPZAM2";
 
@@ -102,7 +104,7 @@ fn check(dialect: &'static dyn Dialect, options: ReplyOptions, stream: &[u8]) ->
     let run = |chunks: &[&[u8]]| {
         let outcome = run(&ENGINE, dialect, options, chunks);
         // Raw bodies have no deltas of their own: every piece counts as one.
-        Outcome { deltas: if options.event_stream { outcome.deltas } else { 0 }, ..outcome }
+        Outcome { deltas: if options.framing.is_some() { outcome.deltas } else { 0 }, ..outcome }
     };
     let whole = run(&[stream]);
     let bytes: Vec<&[u8]> = stream.chunks(1).collect();
@@ -312,7 +314,7 @@ fn logprobs_of_changed_text_are_emptied() {
 #[test]
 fn a_raw_body_is_released_up_to_what_is_decided() {
     let body = format!("{{\"a\": \"text\\n{KEY} \\u0041\", \"b\": [1, 2]}}\n{{\"plain\": true}}\n");
-    let options = ReplyOptions { event_stream: false, ..ReplyOptions::default() };
+    let options = ReplyOptions { framing: None, ..ReplyOptions::default() };
     let outcome = check(&Opaque, options, body.as_bytes());
     let text = String::from_utf8_lossy(&outcome.bytes).into_owned();
     assert!(!text.contains("QYLP"), "{text}");

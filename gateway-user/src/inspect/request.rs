@@ -3,7 +3,8 @@
 mod document;
 mod string;
 
-use crate::inspect::{Action, Engine, Finding};
+use crate::inspect::tools::{Because, Guard, History, Policy, Used, judge_whole};
+use crate::inspect::{Action, Engine, Finding, Tokens};
 use crate::wire::Dialect;
 use crate::wire::edit::Edit;
 use crate::wire::event::{Channel, Direction, Usage};
@@ -27,9 +28,13 @@ pub struct Located {
 
 /// How a request is judged.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct JudgeOptions {
+pub struct JudgeOptions<'a> {
     /// Also make it ask for usage at the end of its stream, see [`Judged::asked_usage`].
     pub ask_usage: bool,
+    /// Also read what tools were called before, for this policy.
+    pub tools: Option<&'a Policy>,
+    /// Whose tokens take the place of values; without them such values are masked.
+    pub tokens: Option<&'a Tokens>,
 }
 
 /// What became of a request.
@@ -43,8 +48,10 @@ pub struct Judged {
     pub findings: Vec<Located>,
     /// Name of the model.
     pub model: Option<String>,
-    /// The sort of a message that says so, as those of WebSockets do.
-    pub kind: Option<String>,
+    /// Whether it is a message on a WebSocket that asks for an answer.
+    pub asks: bool,
+    /// The id of a call, as it stands in the body, where answers are told apart by it.
+    pub call: Option<String>,
     /// Whether a stream is asked for.
     pub stream: bool,
     /// The most output tokens asked for.
@@ -57,6 +64,8 @@ pub struct Judged {
     pub text: u64,
     /// Bytes of base64 payloads (pictures, sound, documents), which are not read as text.
     pub payload: u64,
+    /// What tools were called before.
+    pub history: History,
     /// Why the body is not what its dialect says. It was judged as raw bytes instead.
     pub broken: Option<JsonError>,
 }
@@ -67,8 +76,8 @@ pub struct Judged {
 /// scanned too. What is to be redacted is replaced in the raw bytes; everything else keeps its bytes. Thinking blocks
 /// are signed by the provider and were judged when they came: they are held to the reply's rules, and since they
 /// cannot be rewritten, a redaction there blocks.
-pub fn judge(engine: &Engine, dialect: &dyn Dialect, body: &[u8], options: JudgeOptions) -> Judged {
-    let mut document = Document::judge(engine, Direction::Request, dialect.request(), body);
+pub fn judge(engine: &Engine, dialect: &dyn Dialect, body: &[u8], options: JudgeOptions<'_>) -> Judged {
+    let mut document = Document::judge(engine, Direction::Request, options.tokens, dialect.request(), body);
     let facts = &document.reading.facts;
     let wants_usage = matches!(facts.include_usage, Some((_, true)));
     let ask =
@@ -78,11 +87,14 @@ pub fn judge(engine: &Engine, dialect: &dyn Dialect, body: &[u8], options: Judge
         document.edits.push(Edit { span, text });
     }
     let facts = &document.reading.facts;
+    let read = |policy| History::read(policy, body, &document.reading);
     Judged {
+        history: options.tools.map(read).unwrap_or_default(),
         action: document.action,
         body: document.edited(body),
         model: text_of(body, facts.model),
-        kind: text_of(body, facts.event_type),
+        asks: dialect.asks(body, facts),
+        call: dialect.call(body, facts),
         stream: facts.stream,
         max_tokens: facts.max_tokens,
         wants_usage,
@@ -109,21 +121,39 @@ pub struct JudgedReply {
     pub usage: Option<Usage>,
     /// Decoded bytes of text in the reply.
     pub text: u64,
+    /// The tools it calls, as they are recorded.
+    pub used: Vec<Used>,
+    /// A tool call is refused, and nothing can stand in its place: the reply may not go out.
+    pub refused: Option<Because>,
+    /// How many tokens became values again.
+    pub restored: u64,
     /// Why the body is not what its dialect says. It was judged as raw bytes instead.
     pub broken: Option<JsonError>,
 }
 
 /// Judges a whole reply, as [`judge`] does a request. Token probabilities of a choice whose text is changed become
-/// `null`, because they repeat the text.
-pub fn judge_reply(engine: &Engine, dialect: &dyn Dialect, body: &[u8]) -> JudgedReply {
-    let document = Document::judge(engine, Direction::Reply, dialect.reply(), body);
+/// `null`, because they repeat the text. The client gets the values of `tokens` in place of the tokens in it. With a
+/// `guard` its tool calls are judged, too.
+pub fn judge_reply(
+    engine: &Engine,
+    tokens: Option<&Tokens>,
+    dialect: &dyn Dialect,
+    body: &[u8],
+    guard: Option<&Guard>,
+) -> JudgedReply {
+    let mut document = Document::judge(engine, Direction::Reply, tokens, dialect.reply(), body);
+    let calls = guard.map(|guard| judge_whole(guard, dialect, body, &document.reading)).unwrap_or_default();
+    document.edits.extend(calls.edits);
     let facts = &document.reading.facts;
     JudgedReply {
+        used: calls.used,
+        refused: calls.stop,
         action: document.action,
         body: document.edited(body),
         model: text_of(body, facts.model),
         usage: usage_of(dialect, facts),
         text: document.text,
+        restored: document.restored,
         broken: document.broken.filter(|_| dialect.is_known()),
         findings: document.findings,
     }

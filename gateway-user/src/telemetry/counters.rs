@@ -79,6 +79,10 @@ catalogue! {
     findings_warned,
     /// Findings that were masked.
     findings_redacted,
+    /// Findings that were replaced by tokens.
+    findings_tokenized,
+    /// Tokens in replies that were replaced by their values.
+    tokens_restored,
     /// Findings that blocked.
     findings_blocked,
     /// Requests refused before a byte went upstream.

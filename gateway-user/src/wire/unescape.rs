@@ -1,10 +1,9 @@
 //! Undoing JSON escapes in a text that comes in pieces, with a way back from decoded to source offsets.
 
-use std::collections::VecDeque;
-
 use memchr::memchr;
 
 use crate::wire::escape::{self, Escape};
+use crate::wire::places::Places;
 
 /// Decodes escapes wherever they stand in a running text, which need not be inside quotes: in JSON text a backslash
 /// stands nowhere else, and in other text unknown escapes are kept as they are.
@@ -16,17 +15,7 @@ pub struct Unescape {
     source: u64,
     /// Decoded bytes given out.
     decoded: u64,
-    /// Escapes, oldest first. The first is the base of the mapping: all before it is forgotten.
-    breaks: VecDeque<Break>,
-}
-
-/// An escape in the text: where it ends on both sides, and how long it is there.
-#[derive(Clone, Copy, Debug, Default)]
-struct Break {
-    decoded: u64,
-    source: u64,
-    decoded_len: u8,
-    source_len: u8,
+    places: Places,
 }
 
 impl Unescape {
@@ -52,31 +41,17 @@ impl Unescape {
     /// Where the source of the decoded byte `offset` starts; the offset behind the last one gives the start of what is
     /// not decoded yet.
     pub fn source_start(&self, offset: u64) -> u64 {
-        match self.last_where(|at| at.decoded - u64::from(at.decoded_len) <= offset) {
-            None => offset,
-            Some(at) if offset < at.decoded => at.source - u64::from(at.source_len),
-            Some(at) => at.source + (offset - at.decoded),
-        }
+        self.places.source_start(offset)
     }
 
     /// Where the source of the decoded byte before `offset` ends.
     pub fn source_end(&self, offset: u64) -> u64 {
-        match self.last_where(|at| at.decoded - u64::from(at.decoded_len) < offset) {
-            None => offset,
-            Some(at) if offset <= at.decoded => at.source,
-            Some(at) => at.source + (offset - at.decoded),
-        }
+        self.places.source_end(offset)
     }
 
     /// Forgets what is needed only for offsets before `decoded`.
     pub fn forget_before(&mut self, decoded: u64) {
-        while self.breaks.get(1).is_some_and(|second| second.decoded <= decoded) {
-            self.breaks.pop_front();
-        }
-    }
-
-    fn last_where(&self, holds: impl FnMut(&Break) -> bool) -> Option<&Break> {
-        self.breaks.partition_point(holds).checked_sub(1).and_then(|index| self.breaks.get(index))
+        self.places.forget_before(decoded);
     }
 
     /// Decodes `bytes`, whose end is at `self.source`.
@@ -97,8 +72,7 @@ impl Unescape {
                     out.extend_from_slice(&text[..usize::from(len)]);
                     if raw != len {
                         let source = end - (bytes.len() - at) as u64;
-                        let decoded = self.decoded;
-                        self.breaks.push_back(Break { decoded, source, decoded_len: len, source_len: raw });
+                        self.places.add(self.decoded, len, source, raw);
                     }
                 }
             }

@@ -21,6 +21,7 @@ use crate::{
         Action,
         reply::Released,
         request::{JudgeOptions, judge},
+        tools::History,
     },
     provider::Route,
     wire::{
@@ -67,7 +68,7 @@ impl Session {
     ) -> Session {
         let client_keeps = deflate.is_some_and(|deflate| deflate.client_keeps_context);
         let server_keeps = deflate.is_some_and(|deflate| deflate.server_keeps_context);
-        let turn = Turn::new(&site.services, route.dialect, None);
+        let turn = Turn::new(&site.services, route.dialect, connection.tokens(), None);
         Session {
             to_server: Writer::new(Side::Client, client_keeps, fresh_mask),
             to_client: Writer::new(Side::Server, server_keeps, fresh_mask),
@@ -106,8 +107,10 @@ impl Session {
     pub fn take_from_client(&mut self, message: Message, out: &mut Out<'_>) -> Option<Close> {
         let begun = Instant::now();
         self.messages.up += 1;
-        let judged =
-            judge(&self.site.services.engine, self.route.dialect, &message.payload, JudgeOptions::default());
+        let (services, tokens) = (&self.site.services, self.connection.tokens());
+        let options =
+            JudgeOptions { tokens: tokens.as_ref(), tools: Some(&services.tools), ..JudgeOptions::default() };
+        let judged = judge(&services.engine, self.route.dialect, &message.payload, options);
         if self.route.dialect.is_known() {
             self.model = judged.model.clone().unwrap_or_else(|| std::mem::take(&mut self.model));
         }
@@ -159,7 +162,8 @@ impl Session {
         };
         let id = flow.as_ref().unwrap_or(&self.connection).id();
         let shown = format!("gateway: {}", stop.message());
-        let refusal = self.route.dialect.message_refusal(&Refusal { reason, message: &shown, flow: &id });
+        let refusal =
+            self.route.dialect.message_refusal(&Refusal { reason, message: &shown, flow: &id, call: None });
         if let Some(mut flow) = flow {
             let length = refusal.as_ref().map_or(0, Vec::len);
             flow.bytes(0, length as u64);
@@ -208,7 +212,7 @@ impl Session {
         flow.answered(http::StatusCode::OK);
         let model = self.turn.stream.model().unwrap_or(&self.model);
         let reserved = if self.route.charged { flow.reserve(model, 0) } else { Ok(()) };
-        self.turn.asked = Some(Asked { flow, request: None });
+        self.turn.asked = Some(Asked { flow, request: None, history: History::default() });
         reserved.map_err(|refused| refused.to_string())
     }
 
@@ -250,7 +254,8 @@ impl Session {
     /// The answer that ran is over; the next one that was asked for begins.
     fn next_turn(&mut self) {
         let services = &self.site.services;
-        let next = Turn::new(services, self.route.dialect, self.asked.pop_front());
+        let tokens = self.connection.tokens();
+        let next = Turn::new(services, self.route.dialect, tokens, self.asked.pop_front());
         let last = std::mem::replace(&mut self.turn, next);
         let failed = last.stream.has_error().then_some("the provider answered with an error");
         last.end(services, &mut self.connection, Verdict::Allowed, failed);
@@ -263,7 +268,12 @@ impl Session {
         let Some(request) = self.turn.asked.as_ref().map(|asked| asked.request) else {
             let shown = format!("gateway: {message}");
             let id = self.connection.id();
-            let refusal = self.route.dialect.message_refusal(&Refusal { reason, message: &shown, flow: &id });
+            let refusal = self.route.dialect.message_refusal(&Refusal {
+                reason,
+                message: &shown,
+                flow: &id,
+                call: None,
+            });
             let Some(refusal) = refusal else { return Close::for_policy(message) };
             self.to_client.insert(Kind::Text, &refusal, out.client);
             return Close::after_cut(message);
@@ -275,7 +285,8 @@ impl Session {
         for payload in messages {
             self.to_client.insert(Kind::Text, &payload, out.client);
         }
-        let turn = std::mem::replace(&mut self.turn, Turn::new(&services, self.route.dialect, None));
+        let next = Turn::new(&services, self.route.dialect, self.connection.tokens(), None);
+        let turn = std::mem::replace(&mut self.turn, next);
         turn.end(&services, &mut self.connection, Verdict::Cut, Some(message));
         if ended { Close::after_cut(message) } else { Close::for_policy(message) }
     }

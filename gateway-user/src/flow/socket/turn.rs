@@ -9,13 +9,17 @@ use crate::{
     audit::{Digest, Verdict},
     config::Cut,
     flow::{flow::Flow, remembered::RequestDigest, services::Services},
-    inspect::reply::{Released, ReplyOptions, ReplyStream},
+    inspect::{
+        Tokens,
+        reply::{Released, ReplyOptions, ReplyStream},
+        tools::{Guard, History},
+    },
     wire::{
         Dialect,
+        data::Data,
         dialects::{CutStyle, Reason},
         event::Direction,
-        framer::Framer,
-        sse,
+        framer::{Framer, Framing},
         websocket::Message,
     },
 };
@@ -26,6 +30,8 @@ pub struct Asked {
     pub flow: Flow,
     /// Its request; answers nobody asked for have none.
     pub request: Option<RequestDigest>,
+    /// What tools were called before.
+    pub history: History,
 }
 
 /// A stretch of the server's messages with a holdback of its own.
@@ -43,20 +49,28 @@ pub struct Turn {
 
 impl Turn {
     /// A turn before its first message.
-    pub fn new(services: &Services, dialect: &'static dyn Dialect, asked: Option<Asked>) -> Turn {
+    pub fn new(
+        services: &Services,
+        dialect: &'static dyn Dialect,
+        tokens: Option<Tokens>,
+        asked: Option<Asked>,
+    ) -> Turn {
         let options = ReplyOptions {
             cut: match services.config.cut {
                 Cut::Text => CutStyle::Text,
                 Cut::Error => CutStyle::Error,
             },
-            messages: true,
+            framing: Some(Framing::Messages),
             held_bytes: services.config.limits.reply_held_bytes,
             ..ReplyOptions::default()
         };
+        let history = asked.as_ref().map(|asked| asked.history.clone()).unwrap_or_default();
+        let guard = Guard { policy: Arc::clone(&services.tools), history };
         let context = || digest::Context::new(&digest::SHA256);
+        let stream = ReplyStream::new(Arc::clone(&services.engine), dialect, options);
         Turn {
             asked,
-            stream: ReplyStream::new(Arc::clone(&services.engine), dialect, options),
+            stream: stream.restoring(tokens).guarded(guard),
             waiting: VecDeque::new(),
             before: context(),
             after: context(),
@@ -94,10 +108,13 @@ impl Turn {
     /// Writes down what it came to. What was found between answers belongs to the `connection`.
     pub fn end(self, services: &Services, connection: &mut Flow, verdict: Verdict, reason: Option<&str>) {
         services.counters.held_bytes_highest.highest(self.most_held as u64);
+        services.counters.tokens_restored.add(self.stream.restored());
         let Some(Asked { mut flow, .. }) = self.asked else {
+            connection.called(self.stream.used());
             return connection.found(Direction::Reply, self.stream.findings());
         };
         flow.found(Direction::Reply, self.stream.findings());
+        flow.called(self.stream.used());
         flow.usage(self.stream.usage(), verdict == Verdict::Allowed && self.stream.is_complete());
         let (before, after) = (Digest::finish(self.before), Digest::finish(self.after));
         let model = self.stream.model().map(str::to_owned);
@@ -112,15 +129,14 @@ impl Turn {
 
 /// The payloads of the events of an ending, each to be a message.
 fn payloads(events: &Bytes) -> Vec<Bytes> {
-    let mut framer = Framer::events();
+    let mut framer = Framer::new(Framing::Events);
     framer.push(events.clone());
     let mut all = Vec::new();
     while let Ok(Some(place)) = framer.next_event() {
         let event = framer.buffer().slice(place);
-        match sse::data(&event) {
-            sse::Data::Line(span) => all.push(event.slice(span.start as usize..span.end as usize)),
-            sse::Data::Lines(joined) => all.push(joined.into()),
-            sse::Data::None => {}
+        match framer.data(&event) {
+            Data::None => {}
+            data => all.push(Bytes::copy_from_slice(data.payload(&event))),
         }
     }
     all

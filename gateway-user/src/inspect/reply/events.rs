@@ -1,5 +1,6 @@
 //! The machine of event streams: each event is read, its texts are scanned, and it waits until all of them are clear.
 
+mod calls;
 mod texts;
 
 use std::collections::VecDeque;
@@ -8,21 +9,27 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::inspect::reply::event::{Event, Part, payload};
-use crate::inspect::reply::track::{Place, Track};
+use crate::inspect::reply::event::{Event, Part};
+use crate::inspect::reply::track::{Deed, Place, Track};
 use crate::inspect::reply::{Released, ReplyOptions, Stop};
 use crate::inspect::request::Located;
-use crate::inspect::{Action, Engine, Finding};
+use crate::inspect::tokens::Restored;
+use crate::inspect::tools::Gate;
+use crate::inspect::{Action, Engine, Finding, Tokens};
 use crate::wire::Dialect;
 use crate::wire::dialects::{Marks, Sent};
 use crate::wire::edit::Edit;
 use crate::wire::event::Usage;
-use crate::wire::framer::{Framer, TooLong};
+use crate::wire::framer::{Framer, Framing, Unreadable};
 use crate::wire::reading::Reading;
 
 /// An event stream.
 pub struct Events {
     engine: Arc<Engine>,
+    /// Whose tokens become values again.
+    pub(super) tokens: Option<Tokens>,
+    /// How many did.
+    pub(super) restored: u64,
     dialect: &'static dyn Dialect,
     options: ReplyOptions,
     framer: Framer,
@@ -46,6 +53,8 @@ pub struct Events {
     /// Something blocked stands in the event at hand.
     sealed: bool,
     scratch: Scratch,
+    /// The tool calls of the answer.
+    pub(super) gate: Option<Box<Gate>>,
 }
 
 /// A stretch of the framer's buffer to be released.
@@ -71,28 +80,32 @@ struct Scratch {
     decoded: Vec<u8>,
     inner: Vec<u8>,
     found: Vec<Finding>,
+    restored: Vec<Restored>,
     places: Vec<Place>,
     parts: Vec<Part>,
     edits: Vec<Edit>,
 }
 
 impl Events {
-    pub fn new(engine: Arc<Engine>, dialect: &'static dyn Dialect, options: ReplyOptions) -> Events {
+    pub fn new(
+        engine: Arc<Engine>,
+        dialect: &'static dyn Dialect,
+        options: ReplyOptions,
+        framing: Framing,
+    ) -> Events {
         Events {
             engine,
+            tokens: None,
+            restored: 0,
             dialect,
             options,
-            framer: match options {
-                ReplyOptions { messages: true, .. } => Framer::messages(),
-                ReplyOptions { array: true, .. } => Framer::items(),
-                _ => Framer::events(),
-            },
+            framer: Framer::new(framing),
             reading: Reading::new(),
             tracks: Vec::new(),
             queue: VecDeque::new(),
             held: 0,
             run: Run::default(),
-            sent: Sent { array: options.array, resumes: dialect.resumes(), ..Sent::default() },
+            sent: Sent { framing, resumes: dialect.resumes(), ..Sent::default() },
             released: Vec::new(),
             usage: None,
             findings: Vec::new(),
@@ -101,6 +114,7 @@ impl Events {
             errors: 0,
             sealed: false,
             scratch: Scratch::default(),
+            gate: None,
         }
     }
 
@@ -116,7 +130,8 @@ impl Events {
             match self.framer.next_event() {
                 Ok(Some(place)) => self.event(place, out),
                 Ok(None) => break,
-                Err(TooLong) => self.stop = Some(Stop::TooLong),
+                Err(Unreadable::TooLong) => self.stop = Some(Stop::TooLong),
+                Err(Unreadable::Broken) => self.stop = Some(Stop::Broken),
             }
         }
         self.flush(out);
@@ -152,6 +167,7 @@ impl Events {
         if self.stop.is_none() {
             self.end_tracks(|_| true);
             self.apply(None);
+            self.end_calls();
             self.release(out);
         }
     }
@@ -196,7 +212,7 @@ impl Events {
     /// Remembers what an early ending must repeat of an event that went to the client.
     fn remember(&mut self, raw: &Bytes) {
         let data = self.framer.data(raw);
-        let payload = payload(raw, &data);
+        let payload = data.payload(raw);
         if self.reading.read(payload, self.dialect.event(), false).is_ok() {
             self.dialect.refine(payload, &mut self.reading);
             self.dialect.remember(payload, &self.reading, &mut self.sent);
@@ -223,7 +239,8 @@ impl Events {
     /// Takes one event. `place` says where in the framer's buffer it stands.
     fn whole(&mut self, raw: Bytes, place: Option<Range<usize>>, out: &mut Vec<Released>) {
         let data = self.framer.data(&raw);
-        let marks = self.read(payload(&raw, &data));
+        let marks = self.read(data.payload(&raw));
+        let bits = self.calls(data.payload(&raw), &marks);
         if marks.ends_first {
             self.end_channels(&marks);
             self.apply(None);
@@ -231,14 +248,14 @@ impl Events {
         if self.sent.resumes {
             self.resume();
         }
-        let text = self.scan(payload(&raw, &data));
+        let text = self.scan(data.payload(&raw));
         if self.error && !marks.error && text > 0 && self.is_started() {
             self.error = false;
         }
         self.end_channels(&marks);
         let dropped = marks.only_usage && self.options.strip_usage;
         let fresh = self.queue.is_empty() && self.scratch.edits.is_empty() && !dropped && self.stop.is_none();
-        if fresh && self.scratch.places.is_empty() && self.all_clear(&self.scratch.parts) {
+        if fresh && bits.is_empty() && self.scratch.places.is_empty() && self.all_clear(&self.scratch.parts) {
             self.scratch.parts.clear();
             return self.pass(raw, place, marks, text, out);
         }
@@ -248,6 +265,7 @@ impl Events {
             parts: std::mem::take(&mut self.scratch.parts),
             edits: std::mem::take(&mut self.scratch.edits),
             logprobs: self.reading.logprobs.clone(),
+            bits,
             marks,
             text,
             dropped,
@@ -266,17 +284,28 @@ impl Events {
     /// Acts on what was found in running texts: in the events that wait, and in the one that just came.
     fn apply(&mut self, mut event: Option<&mut Event>) {
         let mut places = std::mem::take(&mut self.scratch.places);
-        for Place { track, start, end, finding } in places.drain(..) {
+        for Place { track, start, end, deed } in places.drain(..) {
             let (channel, signed) = (self.tracks[track].channel, self.tracks[track].signed);
-            self.note(channel, finding, signed);
-            if finding.action == Action::Block || signed && finding.action.enforces() {
-                self.tracks[track].block_from(start);
-            } else if finding.action.enforces() {
-                let mut mask = self.engine.rule(finding.rule).mask.as_str();
-                for waiting in self.queue.iter_mut().chain(event.as_deref_mut()) {
-                    if waiting.replace(track, start, end, mask) {
-                        mask = "";
+            let mut text = match &deed {
+                Deed::Restore(value) => {
+                    self.restored += 1;
+                    &**value
+                }
+                Deed::Find(finding) => {
+                    self.note(channel, *finding, signed);
+                    if finding.action == Action::Block || signed && finding.action.enforces() {
+                        self.tracks[track].block_from(start);
+                        continue;
                     }
+                    if !finding.action.enforces() {
+                        continue;
+                    }
+                    self.engine.rule(finding.rule).mask.as_str()
+                }
+            };
+            for waiting in self.queue.iter_mut().chain(event.as_deref_mut()) {
+                if waiting.replace(track, start, end, text) {
+                    text = "";
                 }
             }
         }
@@ -287,7 +316,8 @@ impl Events {
     fn release(&mut self, out: &mut Vec<Released>) {
         self.flush(out);
         while let Some(event) = self.queue.front() {
-            if event.sealed || !self.all_clear(&event.parts) {
+            let waits = self.gate.as_ref().is_some_and(|gate| gate.holds(&event.bits));
+            if event.sealed || waits || !self.all_clear(&event.parts) {
                 return;
             }
             let Some(mut event) = self.queue.pop_front() else { return };
@@ -338,14 +368,14 @@ impl Events {
     pub fn relax(&mut self, out: &mut Vec<Released>) {
         self.settle(out);
         // An item of an array cannot be said in two: the bracket or comma before it belongs to one of them only.
-        if self.options.array {
+        if self.sent.framing == Framing::Items {
             return;
         }
-        let Some(event) = self.queue.front_mut() else { return };
+        let Some(event) = self.queue.front_mut().filter(|event| event.bits.is_empty()) else { return };
         let [part] = &event.parts[..] else { return };
         let clear = self.tracks[part.track].clear();
         let before = event.raw.len();
-        if let Some(first) = event.split(clear) {
+        if let Some(first) = event.split(clear, &self.framer) {
             self.held -= before - event.raw.len();
             self.gone(out.len(), first.marks, &first.raw);
             out.push(Released { bytes: first.raw, text_len: first.text, deltas: 1 });

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
 
-use crate::inspect::reply::track::{Place, Track};
+use crate::inspect::reply::track::{Deed, Place, Track};
 use crate::inspect::reply::{Released, ReplyOptions, Stop};
 use crate::inspect::request::{Located, MOST_FINDINGS};
-use crate::inspect::{Action, Engine, Finding};
+use crate::inspect::{Action, Engine, Finding, Tokens};
 use crate::wire::event::{Channel, Kind};
 
 /// A raw body.
@@ -21,8 +21,10 @@ pub struct Raw {
     /// Offset of the first waiting byte, and how many wait.
     at: u64,
     held: usize,
-    /// Redactions not released yet, ascending and disjoint: which bytes, and the mask.
+    /// Replacements not released yet, ascending: which bytes, and what takes their place.
     masks: VecDeque<(u64, u64, Bytes)>,
+    /// How many tokens became values again.
+    pub(super) restored: u64,
     pub(super) findings: Vec<Located>,
     pub(super) stop: Option<Stop>,
     inner: Vec<u8>,
@@ -31,15 +33,16 @@ pub struct Raw {
 }
 
 impl Raw {
-    pub fn new(engine: Arc<Engine>, options: ReplyOptions) -> Raw {
+    pub fn new(engine: Arc<Engine>, options: ReplyOptions, tokens: Option<&Tokens>) -> Raw {
         Raw {
             engine,
             options,
-            track: Track::new(0, Channel::of(Kind::Opaque), 0, false, true),
+            track: Track::new(0, Channel::of(Kind::Opaque), 0, false, true).restoring(tokens, true),
             waiting: VecDeque::new(),
             at: 0,
             held: 0,
             masks: VecDeque::new(),
+            restored: 0,
             findings: Vec::new(),
             stop: None,
             inner: Vec::new(),
@@ -82,7 +85,16 @@ impl Raw {
     }
 
     fn apply(&mut self) {
-        for Place { start, end, finding, .. } in self.places.drain(..) {
+        for Place { start, end, deed, .. } in self.places.drain(..) {
+            let finding = match deed {
+                Deed::Find(finding) => finding,
+                Deed::Restore(value) => {
+                    self.restored += 1;
+                    let at = self.masks.partition_point(|mask| mask.0 <= start);
+                    self.masks.insert(at, (start, end, Bytes::copy_from_slice(value.as_bytes())));
+                    continue;
+                }
+            };
             if self.findings.len() < MOST_FINDINGS {
                 self.findings.push(Located { channel: self.track.channel, finding });
             }
@@ -91,11 +103,12 @@ impl Raw {
                     self.track.block_from(start);
                     self.stop = self.stop.or(Some(Stop::Blocked(finding.rule)));
                 }
-                Action::Redact => {
+                Action::Redact | Action::Tokenize => {
                     let mask = &self.engine.rule(finding.rule).mask;
-                    self.masks.push_back((start, end, Bytes::copy_from_slice(mask.as_bytes())));
+                    let at = self.masks.partition_point(|mask| mask.0 <= start);
+                    self.masks.insert(at, (start, end, Bytes::copy_from_slice(mask.as_bytes())));
                 }
-                _ => {}
+                Action::Allow | Action::Warn => {}
             }
         }
     }
@@ -108,6 +121,10 @@ impl Raw {
                 Some(&(start, end, ref mask)) if start <= self.at => {
                     let mask = mask.clone();
                     self.masks.pop_front();
+                    if end <= self.at {
+                        // Another replacement has taken these bytes.
+                        continue;
+                    }
                     self.skip(end);
                     out.push(Released { bytes: mask, text_len: 0, deltas: 0 });
                 }

@@ -1,6 +1,9 @@
-//! One running text of a reply: its scan, and where in the source each finding stands.
+//! One running text of a reply: its scan, and where in the source each finding and each token stands.
 
-use crate::inspect::{Engine, Finding, Scan};
+use std::sync::Arc;
+
+use crate::inspect::tokens::{Restored, Restorer};
+use crate::inspect::{Engine, Finding, Scan, Tokens};
 use crate::wire::event::{Channel, Direction};
 use crate::wire::unescape::Unescape;
 
@@ -10,8 +13,7 @@ pub const MAX_TRACKS: usize = 256;
 /// Unknown fields that repeat the same text of at least this length are no running text.
 const SHORTEST_CONSTANT: usize = 8;
 
-/// A finding in source offsets of its track.
-#[derive(Clone, Copy, Debug)]
+/// Something to be done, in source offsets of its track.
 pub struct Place {
     /// Index of the track.
     pub track: usize,
@@ -19,8 +21,16 @@ pub struct Place {
     pub start: u64,
     /// One past the last byte.
     pub end: u64,
-    /// The finding itself; its offsets count in the decoded text.
-    pub finding: Finding,
+    /// What is to be done there.
+    pub deed: Deed,
+}
+
+/// What is to be done at a place.
+pub enum Deed {
+    /// Act on a finding; its own offsets count in the decoded text.
+    Find(Finding),
+    /// Put a value in the place of its token.
+    Restore(Arc<str>),
 }
 
 /// A running text. *Source* offsets count the bytes of the deltas, once decoded from JSON; where the text is itself
@@ -34,6 +44,8 @@ pub struct Track {
     /// Its text is signed: it may not be rewritten.
     pub signed: bool,
     scan: Scan,
+    restorer: Option<Restorer>,
+    restored: Vec<Restored>,
     unescape: Option<Unescape>,
     /// Source bytes taken in.
     fed: u64,
@@ -55,6 +67,8 @@ impl Track {
             lane,
             signed,
             scan: Scan::new(),
+            restorer: None,
+            restored: Vec::new(),
             unescape: escaped.then(Unescape::default),
             fed: 0,
             base: 0,
@@ -62,6 +76,12 @@ impl Track {
             limit: u64::MAX,
             last: Vec::new(),
         }
+    }
+
+    /// Gives values back in place of their tokens, but for a text that is signed. `plain` as in [`Restorer::new`].
+    pub fn restoring(mut self, tokens: Option<&Tokens>, plain: bool) -> Track {
+        self.restorer = tokens.filter(|_| !self.signed).map(|tokens| Restorer::new(tokens.clone(), plain));
+        self
     }
 
     /// Whether this is the track of a channel and lane.
@@ -104,13 +124,17 @@ impl Track {
         places: &mut Vec<Place>,
     ) {
         self.fed += delta.len() as u64;
-        match &mut self.unescape {
-            None => self.scan.push(engine, Direction::Reply, delta, found),
+        let text = match &mut self.unescape {
+            None => delta,
             Some(unescape) => {
                 scratch.clear();
                 unescape.push(delta, scratch);
-                self.scan.push(engine, Direction::Reply, scratch, found);
+                scratch
             }
+        };
+        self.scan.push(engine, Direction::Reply, text, found);
+        if let Some(restorer) = &mut self.restorer {
+            restorer.push(text, &mut self.restored);
         }
         self.settle(found, places);
     }
@@ -132,6 +156,9 @@ impl Track {
 
     fn restart(&mut self) {
         self.scan = Scan::new();
+        if let Some(restorer) = &mut self.restorer {
+            restorer.restart();
+        }
         if let Some(unescape) = &mut self.unescape {
             *unescape = Unescape::default();
         }
@@ -139,26 +166,26 @@ impl Track {
         self.clear = self.fed;
     }
 
-    /// Puts findings where they stand in the source, and moves on what is clear.
+    /// Puts findings and tokens where they stand in the source, and moves on what is clear.
     fn settle(&mut self, found: &mut Vec<Finding>, places: &mut Vec<Place>) {
+        let open = self.restorer.as_ref().map_or(u64::MAX, Restorer::frontier);
+        let frontier = self.scan.frontier().min(open);
+        let found = found.drain(..).map(|finding| (finding.start, finding.end, Deed::Find(finding)));
+        let restored =
+            self.restored.drain(..).map(|token| (token.start, token.end, Deed::Restore(token.value)));
         let (base, track) = (self.base, self.index);
         let Some(unescape) = &mut self.unescape else {
-            places.extend(found.drain(..).map(|finding| Place {
-                track,
-                start: base + finding.start,
-                end: base + finding.end,
-                finding,
-            }));
-            self.clear = base + self.scan.frontier();
+            let place = |(start, end, deed)| Place { track, start: base + start, end: base + end, deed };
+            places.extend(found.chain(restored).map(place));
+            self.clear = base + frontier;
             return;
         };
-        places.extend(found.drain(..).map(|finding| Place {
+        places.extend(found.chain(restored).map(|(start, end, deed)| Place {
             track,
-            start: base + unescape.source_start(finding.start),
-            end: base + unescape.source_end(finding.end),
-            finding,
+            start: base + unescape.source_start(start),
+            end: base + unescape.source_end(end),
+            deed,
         }));
-        let frontier = self.scan.frontier();
         self.clear = base + unescape.source_start(frontier);
         unescape.forget_before(frontier);
     }

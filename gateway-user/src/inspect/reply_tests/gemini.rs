@@ -18,7 +18,7 @@ pub fn collect(chunk: &Value, texts: &mut BTreeMap<String, String>) {
     }
 }
 
-fn chunk(part: Value, finish: Option<&str>) -> Value {
+pub fn chunk(part: Value, finish: Option<&str>) -> Value {
     let mut candidate = json!({"content": {"parts": [part], "role": "model"}, "index": 0});
     let mut usage = json!({"promptTokenCount": 20, "cachedContentTokenCount": 5, "thoughtsTokenCount": 3});
     if let Some(finish) = finish {
@@ -28,7 +28,7 @@ fn chunk(part: Value, finish: Option<&str>) -> Value {
     json!({"candidates": [candidate], "usageMetadata": usage, "modelVersion": "gemini", "responseId": "r1"})
 }
 
-fn chunks(thoughts: &[&str], text: &[&str]) -> Vec<Value> {
+pub fn chunks(thoughts: &[&str], text: &[&str]) -> Vec<Value> {
     let mut all: Vec<Value> = Vec::new();
     all.extend(thoughts.iter().map(|text| chunk(json!({"text": text, "thought": true}), None)));
     all.extend(text.iter().map(|text| chunk(json!({"text": text}), None)));
@@ -37,7 +37,7 @@ fn chunks(thoughts: &[&str], text: &[&str]) -> Vec<Value> {
     all
 }
 
-fn sse(chunks: &[Value]) -> String {
+pub fn sse(chunks: &[Value]) -> String {
     chunks.iter().map(|chunk| format!("data: {chunk}\r\n\r\n")).collect()
 }
 
@@ -47,7 +47,8 @@ fn array(chunks: &[Value]) -> String {
     format!("[{}\n]\n", items.join("\n,\r\n"))
 }
 
-const ARRAY: fn() -> ReplyOptions = || ReplyOptions { array: true, ..ReplyOptions::default() };
+const ARRAY: fn() -> ReplyOptions =
+    || ReplyOptions { framing: Some(Framing::Items), ..ReplyOptions::default() };
 
 /// The texts of an array, which must be sound JSON.
 fn items(bytes: &[u8]) -> BTreeMap<String, String> {

@@ -1,11 +1,13 @@
 //! Judging one whole document: its strings decoded and scanned, its raw bytes edited.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use crate::inspect::firewall::Watch;
 use crate::inspect::request::string::scan_string;
 use crate::inspect::request::{Located, MOST_FINDINGS};
-use crate::inspect::{Action, Engine, Finding};
+use crate::inspect::tokens::Restored;
+use crate::inspect::{Action, Engine, Finding, Tokens};
 use crate::wire::edit::{Edit, splice};
 use crate::wire::escape;
 use crate::wire::event::{Channel, Direction, Kind};
@@ -24,6 +26,8 @@ pub struct Document {
     pub findings: Vec<Located>,
     /// What was read; empty when `broken`.
     pub reading: Reading,
+    /// How many tokens became values again.
+    pub restored: u64,
     /// Decoded bytes of text; in a reply, without the instructions and tools it repeats.
     pub text: u64,
     /// Why it could not be read.
@@ -32,7 +36,13 @@ pub struct Document {
 
 impl Document {
     /// Reads and judges `body`. What is no JSON is judged as one raw text.
-    pub fn judge(engine: &Engine, direction: Direction, shape: &Shape, body: &[u8]) -> Document {
+    pub fn judge(
+        engine: &Engine,
+        direction: Direction,
+        tokens: Option<&Tokens>,
+        shape: &Shape,
+        body: &[u8],
+    ) -> Document {
         let mut reading = Reading::new();
         let broken = reading.read(body, shape, true).err();
         if broken.is_some() {
@@ -41,20 +51,13 @@ impl Document {
                 reading.pieces.push(raw(body));
             }
         }
-        let mut judge = Judge {
-            engine,
-            direction,
-            body,
-            decoded: Vec::new(),
-            inner: Vec::new(),
-            found: Vec::new(),
-            firewall: Watch::new(),
-        };
+        let mut judge = Judge::new(engine, direction, tokens, body);
         let mut document = Document {
             action: Action::Allow,
             edits: Vec::new(),
             findings: Vec::new(),
             reading: Reading::new(),
+            restored: 0,
             text: 0,
             broken,
         };
@@ -99,14 +102,35 @@ fn raw(body: &[u8]) -> Piece {
 struct Judge<'a> {
     engine: &'a Engine,
     direction: Direction,
+    tokens: Option<&'a Tokens>,
     body: &'a [u8],
     decoded: Vec<u8>,
     inner: Vec<u8>,
     found: Vec<Finding>,
+    restored: Vec<Restored>,
     firewall: Watch,
 }
 
-impl Judge<'_> {
+impl<'a> Judge<'a> {
+    fn new(
+        engine: &'a Engine,
+        direction: Direction,
+        tokens: Option<&'a Tokens>,
+        body: &'a [u8],
+    ) -> Judge<'a> {
+        Judge {
+            engine,
+            direction,
+            tokens,
+            body,
+            decoded: Vec::new(),
+            inner: Vec::new(),
+            found: Vec::new(),
+            restored: Vec::new(),
+            firewall: Watch::new(),
+        }
+    }
+
     fn piece(&mut self, piece: &Piece, document: &mut Document) {
         let raw = piece.span.of(self.body);
         let mut decoded = std::mem::take(&mut self.decoded);
@@ -125,9 +149,12 @@ impl Judge<'_> {
         let direction = if piece.signed { Direction::Reply } else { self.direction };
         let json = piece.form == Form::Json;
         scan_string(self.engine, direction, text, json, &mut self.inner, &mut self.found);
+        if let Some(tokens) = self.tokens.filter(|_| self.direction == Direction::Reply && !piece.signed) {
+            tokens.find(text, json, piece.form == Form::Raw, &mut self.inner, &mut self.restored);
+        }
         self.firewall.whole(self.engine, direction, piece.channel.kind, text, &mut self.found);
         self.decoded = decoded;
-        if !self.found.is_empty() {
+        if !self.found.is_empty() || !self.restored.is_empty() {
             self.act(piece, raw, document);
         }
     }
@@ -139,19 +166,48 @@ impl Judge<'_> {
             self.decoded.clear();
             places.push(raw, &mut self.decoded);
         }
+        let text = if piece.escaped { &self.decoded } else { raw };
         for finding in self.found.drain(..) {
-            let action =
-                if piece.signed && finding.action.enforces() { Action::Block } else { finding.action };
-            let finding = Finding { action, ..finding };
-            document.action = document.action.max(action);
+            let mut finding = finding;
+            if piece.signed && finding.action.enforces() {
+                finding.action = Action::Block;
+            }
+            let token = self.tokens.filter(|_| finding.action == Action::Tokenize).and_then(|tokens| {
+                tokens.token(&self.engine.rule(finding.rule).id, &value(piece, text, finding))
+            });
+            if finding.action == Action::Tokenize && token.is_none() {
+                finding.action = Action::Redact;
+            }
+            document.action = document.action.max(finding.action);
             if document.findings.len() < MOST_FINDINGS {
                 document.findings.push(Located { channel: piece.channel, finding });
             }
-            if action.enforces() {
+            if finding.action.enforces() {
                 let place = (places.source_start(finding.start), places.source_end(finding.end));
-                document.edits.push(edit(piece, place, &self.engine.rule(finding.rule).mask));
+                let mask = token.as_deref().unwrap_or(&self.engine.rule(finding.rule).mask);
+                document.edits.push(edit(piece, place, mask));
             }
         }
+        for Restored { start, end, value } in self.restored.drain(..) {
+            let place = (places.source_start(start), places.source_end(end));
+            document.edits.push(edit(piece, place, &value));
+            document.restored += 1;
+        }
+    }
+}
+
+/// The value of a finding as its token stands for it: without the escapes of JSON, however deep it stands in a document.
+fn value<'t>(piece: &Piece, text: &'t [u8], finding: Finding) -> Cow<'t, [u8]> {
+    let part = &text[finding.start as usize..finding.end as usize];
+    match piece.form {
+        // All of a number is replaced.
+        Form::Number => Cow::Borrowed(text),
+        Form::Json if memchr::memchr(b'\\', part).is_some() => {
+            let mut plain = Vec::with_capacity(part.len());
+            escape::decode(part, &mut plain);
+            Cow::Owned(plain)
+        }
+        Form::Json | Form::Text | Form::Raw => Cow::Borrowed(part),
     }
 }
 

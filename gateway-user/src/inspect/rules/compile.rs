@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::pattern::{self, ByteSet};
 use super::spec::{RawActions, RawFile, RawRule};
-use super::{Problem, RuleError, RuleErrors, RuleInfo};
+use super::{Category, Problem, RuleError, RuleErrors, RuleInfo};
 use crate::inspect::Action;
 use crate::inspect::firewall::Scored;
 use crate::inspect::validate::{self, Validator};
@@ -32,6 +32,12 @@ const BREAK: &str = "{}";
 pub(crate) struct Rule {
     pub info: RuleInfo,
     pub matcher: Matcher,
+    /// Must match the text that ends where a match begins.
+    pub before: Option<String>,
+    /// Must match the text directly behind a match.
+    pub after: Option<String>,
+    /// A value in which this matches anywhere is none.
+    pub unless: Option<String>,
     /// A match does not begin right after one of these bytes.
     pub not_after: ByteSet,
     pub validators: Vec<Validator>,
@@ -65,14 +71,15 @@ impl Matcher {
 }
 
 impl Rule {
+    /// Whether its matches also count in text that is spaced out or encoded once more: chance makes such text look
+    /// like anything, but hardly like a credential or a number with a checksum.
+    pub fn counts_inside(&self) -> bool {
+        self.info.category == Category::Secret || self.validators.iter().any(|check| check.is_checksum())
+    }
+
     /// Whether it scores passages instead of finding values.
     pub fn is_scored(&self) -> bool {
         matches!(self.matcher, Matcher::Scored(_))
-    }
-
-    /// Whether all validators accept the value.
-    pub fn accepts(&self, value: &[u8]) -> bool {
-        self.validators.iter().all(|validator| validator.passes(value))
     }
 }
 
@@ -115,17 +122,24 @@ fn compile(raw: RawRule, folder: Option<&Path>, problems: &mut Problems) -> Opti
         let known = Validator::parse(name);
         validators.extend(known);
         if known.is_none() {
-            problems.0.push(Problem::BadValidator { name: name.clone(), known: validate::NAMES });
+            problems.0.push(Problem::BadValidator { name: name.clone(), known: validate::names() });
         }
     }
     let result = matcher(&raw, folder);
     let matcher = problems.take(result);
     let result = not_after(&raw);
     let not_after = problems.take(result);
+    let result = contexts(&raw);
+    problems.take(result);
     let (matcher, max_length) = matcher?;
     let actions = raw.action.unwrap_or(RawActions::default_of(raw.category));
+    if actions.reply == Action::Tokenize {
+        problems.0.push(Problem::TokenInReply);
+    }
     let mask = raw.mask.unwrap_or_else(|| format!("[{}_REDACTED]", raw.id.replace('-', "_").to_uppercase()));
+    let kind = raw.kind.unwrap_or_else(|| raw.id.replace('-', "_").to_uppercase());
     let info = RuleInfo {
+        kind,
         id: raw.id,
         category: raw.category,
         severity: raw.severity,
@@ -137,7 +151,17 @@ fn compile(raw: RawRule, folder: Option<&Path>, problems: &mut Problems) -> Opti
     };
     let unbroken = |texts: Vec<String>| texts.into_iter().map(|text| text.replace(BREAK, "")).collect();
     let (examples, counter_examples) = (unbroken(raw.examples), unbroken(raw.counter_examples));
-    Some(Rule { info, matcher, not_after: not_after?, validators, examples, counter_examples })
+    Some(Rule {
+        info,
+        matcher,
+        before: raw.before,
+        after: raw.after,
+        unless: raw.unless,
+        not_after: not_after?,
+        validators,
+        examples,
+        counter_examples,
+    })
 }
 
 fn good_id(id: &str) -> bool {
@@ -145,11 +169,24 @@ fn good_id(id: &str) -> bool {
     (1..=64).contains(&id.len()) && id.bytes().all(allowed)
 }
 
+/// Checks what must stand around a value.
+fn contexts(raw: &RawRule) -> Result<(), Problem> {
+    raw.before.as_deref().map(pattern::check_before).transpose()?;
+    raw.after.as_deref().map(pattern::check_after).transpose()?;
+    raw.unless.as_deref().map(|unless| pattern::parse_bytes("unless", unless)).transpose()?;
+    if raw.after.is_some() && (raw.tail.is_some() || raw.until.is_some()) {
+        return Err(Problem::Misplaced { key: "after", why: "cannot stand beside `tail` or `until`" });
+    }
+    Ok(())
+}
+
 fn not_after(raw: &RawRule) -> Result<ByteSet, Problem> {
     let words = raw.pattern.is_none();
     match raw.not_after.as_deref() {
         Some("none") => Ok([false; 256]),
         Some(class) => pattern::class("not_after", class),
+        // What stands before is said already.
+        None if raw.before.is_some() => Ok([false; 256]),
         None => {
             let mut set = pattern::class("not_after", TOKEN)?;
             // First bytes of Latin, Greek and Cyrillic letters: a word of the list may not begin inside "Àlan".

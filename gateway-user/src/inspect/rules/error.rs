@@ -125,6 +125,14 @@ pub enum Problem {
         /// The key.
         key: &'static str,
     },
+    /// A context that uses an assertion a stream cannot decide.
+    #[error(
+        "`{key}` may use \\b and its halves, `before` also ^ and `after` also $, but not where it touches the value"
+    )]
+    ContextAssertion {
+        /// The key.
+        key: &'static str,
+    },
     /// A pattern that matches bytes outside ASCII.
     #[error(
         "`{key}` must match ASCII only, or a match could cut a character; write negated classes positively, and other scripts as `words`"
@@ -139,6 +147,11 @@ pub enum Problem {
         /// The key.
         key: &'static str,
     },
+    /// A rule that would give tokens in replies.
+    #[error(
+        "`tokenize` is for requests: what the model writes goes to the app, which has no use for a token"
+    )]
+    TokenInReply,
     /// An unknown validator.
     #[error("`{name}` is no validator; there are: {known}")]
     BadValidator {

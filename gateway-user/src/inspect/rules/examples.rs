@@ -6,6 +6,7 @@ use regex_automata::util::syntax;
 use regex_automata::{Anchored, Input, MatchKind};
 
 use super::compile::{Matcher, Rule};
+use super::pattern::MAX_BEFORE;
 use super::{Problem, RuleError, RuleErrors, RuleSet};
 use crate::inspect::firewall::Watch;
 use crate::inspect::{Action, Engine};
@@ -78,6 +79,9 @@ struct Search<'r> {
     rule: &'r Rule,
     head: Option<Plain>,
     terminator: Option<Plain>,
+    before: Option<Plain>,
+    after: Option<Plain>,
+    unless: Option<Plain>,
 }
 
 impl<'r> Search<'r> {
@@ -87,7 +91,9 @@ impl<'r> Search<'r> {
             Matcher::Until { terminator, .. } => Some(Plain::new(terminator)?),
             _ => None,
         };
-        Ok(Search { rule, head, terminator })
+        let plain = |pattern: &Option<String>| pattern.as_deref().map(Plain::new).transpose();
+        let (before, after, unless) = (plain(&rule.before)?, plain(&rule.after)?, plain(&rule.unless)?);
+        Ok(Search { rule, head, terminator, before, after, unless })
     }
 
     /// All matches. While one with a tail or terminator is open, its rule begins no other.
@@ -96,6 +102,7 @@ impl<'r> Search<'r> {
         let mut open = 0;
         for start in 0..text.len() {
             match &self.rule.matcher {
+                _ if !self.preceded(text, start) => {}
                 Matcher::Words { words, ignore_case } => {
                     found.extend(self.word(text, start, words, *ignore_case).map(|end| (start, end)));
                 }
@@ -116,13 +123,36 @@ impl<'r> Search<'r> {
         start == 0 || !self.rule.not_after[usize::from(text[start - 1])]
     }
 
+    /// Whether the text before `start` is what the rule wants there.
+    fn preceded(&mut self, text: &[u8], start: usize) -> bool {
+        let Some(before) = &mut self.before else { return true };
+        let least = start.saturating_sub(MAX_BEFORE);
+        (least..=start).any(|from| before.end(text, from, start, Anchored::Yes, false) == Some(start))
+    }
+
+    /// Whether the text behind `end` is what the rule wants there.
+    fn followed(&mut self, text: &[u8], end: usize) -> bool {
+        let after = self.after.as_mut();
+        after.is_none_or(|after| after.end(text, end, text.len(), Anchored::Yes, true).is_some())
+    }
+
+    /// Whether validators and `unless` let a value pass.
+    fn accepts(&mut self, value: &[u8]) -> bool {
+        let refused = |unless: &mut Plain| unless.end(value, 0, value.len(), Anchored::No, true).is_some();
+        self.rule.validators.iter().all(|validator| validator.passes(value))
+            && !self.unless.as_mut().is_some_and(refused)
+    }
+
     fn pattern(&mut self, text: &[u8], start: usize) -> Option<usize> {
-        let head = self.head.as_mut()?;
         let mut most = text.len().min(start + self.rule.info.max_length as usize);
-        for _ in 0..VALIDATED_ENDS {
-            let end = head.end(text, start, most, Anchored::Yes, false)?;
-            if self.rule.accepts(&text[start..end]) {
-                return Some(end);
+        let mut tried = 0;
+        while tried < VALIDATED_ENDS {
+            let end = self.head.as_mut()?.end(text, start, most, Anchored::Yes, false)?;
+            if self.followed(text, end) {
+                if self.accepts(&text[start..end]) {
+                    return Some(end);
+                }
+                tried += 1;
             }
             most = end - 1;
         }
@@ -131,13 +161,17 @@ impl<'r> Search<'r> {
 
     /// The first end of the head after `open` whose validators pass.
     fn head_end(&mut self, text: &[u8], start: usize, open: usize) -> Option<usize> {
-        let head = self.head.as_mut()?;
-        head.end(text, start, text.len(), Anchored::Yes, true)?;
+        let mut head = self.head.take()?;
         let least = open.max(start) + 1;
-        (least..=text.len()).find(|end| {
-            head.end(text, start, *end, Anchored::Yes, false) == Some(*end)
-                && self.rule.accepts(&text[start..*end])
-        })
+        let begins = head.end(text, start, text.len(), Anchored::Yes, true).is_some();
+        let first = begins.then(|| {
+            (least..=text.len()).find(|end| {
+                head.end(text, start, *end, Anchored::Yes, false) == Some(*end)
+                    && self.accepts(&text[start..*end])
+            })
+        });
+        self.head = Some(head);
+        first.flatten()
     }
 
     /// Where a match whose head ends at `head` ends.
@@ -162,7 +196,16 @@ impl<'r> Search<'r> {
         (start..end).step_by(most).map(|start| (start, end.min(start + most))).collect()
     }
 
-    fn word(&self, text: &[u8], start: usize, words: &[String], ignore_case: bool) -> Option<usize> {
+    /// The longest of the words that stand at `start`.
+    fn word(&mut self, text: &[u8], start: usize, words: &[String], ignore_case: bool) -> Option<usize> {
+        let mut ends = self.words(text, start, words, ignore_case);
+        ends.sort_unstable_by(|left, right| right.cmp(left));
+        ends.dedup();
+        ends.retain(|end| self.followed(text, *end));
+        ends.into_iter().take(VALIDATED_ENDS).find(|end| self.accepts(&text[start..*end]))
+    }
+
+    fn words(&self, text: &[u8], start: usize, words: &[String], ignore_case: bool) -> Vec<usize> {
         let rest = &text[start..];
         let fits = |word: &&String| {
             let word = word.as_bytes();
@@ -174,7 +217,7 @@ impl<'r> Search<'r> {
                 && (word[0] >= 0xE0 || start == 0 || !self.rule.not_after[usize::from(lead(&text[..start]))])
                 && word_ends(lead(word), rest.get(word.len()).copied())
         };
-        words.iter().filter(fits).map(|word| start + word.len()).max()
+        words.iter().filter(fits).map(|word| start + word.len()).collect()
     }
 }
 

@@ -17,7 +17,7 @@ pub use spec::{Category, Severity};
 
 pub(crate) use compile::{Matcher, Rule};
 pub(crate) use examples::{VALIDATED_ENDS, is_continuation, lead, word_ends};
-pub(crate) use pattern::{ByteSet, parse_bytes};
+pub(crate) use pattern::{ByteSet, MAX_AFTER, MAX_BEFORE, has_assertions, parse_bytes};
 
 #[cfg(test)]
 pub(crate) use examples::matches_from;
@@ -30,6 +30,14 @@ pub const MAX_RULES: usize = 4_096;
 
 const BUILTIN: &[(&str, &str)] = &[
     ("secrets.yaml (built in)", include_str!("../../../data/rules/secrets.yaml")),
+    ("secrets-models.yaml (built in)", include_str!("../../../data/rules/secrets-models.yaml")),
+    ("secrets-cloud.yaml (built in)", include_str!("../../../data/rules/secrets-cloud.yaml")),
+    ("secrets-code.yaml (built in)", include_str!("../../../data/rules/secrets-code.yaml")),
+    ("secrets-messaging.yaml (built in)", include_str!("../../../data/rules/secrets-messaging.yaml")),
+    ("secrets-payments.yaml (built in)", include_str!("../../../data/rules/secrets-payments.yaml")),
+    ("secrets-services.yaml (built in)", include_str!("../../../data/rules/secrets-services.yaml")),
+    ("secrets-data.yaml (built in)", include_str!("../../../data/rules/secrets-data.yaml")),
+    ("secrets-keys.yaml (built in)", include_str!("../../../data/rules/secrets-keys.yaml")),
     ("injection.yaml (built in)", include_str!("../../../data/rules/injection.yaml")),
     ("content.yaml (built in)", include_str!("../../../data/rules/content.yaml")),
     ("pii.yaml (built in)", include_str!("../../../data/rules/pii.yaml")),
@@ -46,6 +54,8 @@ pub struct RuleInfo {
     pub severity: Severity,
     /// One sentence for people.
     pub description: String,
+    /// What findings call such a value, `type` in rule files: `EMAIL_ADDRESS`. Several rules may share it.
+    pub kind: String,
     /// What replaces a redacted match, such as `[EMAIL_REDACTED]`.
     pub mask: String,
     /// Longest match in bytes; a scan holds no more than this for the rule. A longer token is found in pieces.
@@ -141,8 +151,12 @@ impl RuleSet {
     /// Sets what a rule, or every rule of a category ([`Category::NAMES`]), does in a direction.
     ///
     /// # Errors
-    /// When `name` is neither the id of a rule nor a category, or a scored rule is to redact.
+    /// When `name` is neither the id of a rule nor a category, replies were to be tokenised, or a scored rule is to
+    /// redact.
     pub fn set_action(&mut self, name: &str, direction: Direction, action: Action) -> Result<(), RuleErrors> {
+        if (direction, action) == (Direction::Reply, Action::Tokenize) {
+            return Err(RuleErrors::one("rules", Some(name), Problem::TokenInReply));
+        }
         let category = Category::parse(name);
         let mut known = category.is_some();
         for rule in self.rules.values_mut() {

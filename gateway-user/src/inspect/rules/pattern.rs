@@ -40,6 +40,48 @@ pub(super) fn check(key: &'static str, pattern: &str, most: usize) -> Result<usi
     Ok(longest)
 }
 
+/// Bytes that the context before a value may have, and the one behind it.
+pub(crate) const MAX_BEFORE: usize = 128;
+pub(crate) const MAX_AFTER: usize = 64;
+
+/// Checks the context that must stand before a value.
+pub(super) fn check_before(pattern: &str) -> Result<(), Problem> {
+    let hir = context("before", pattern, MAX_BEFORE, [Look::Start, Look::StartLF])?;
+    match hir.properties().look_set_suffix_any().is_empty() {
+        true => Ok(()),
+        false => Err(Problem::ContextAssertion { key: "before" }),
+    }
+}
+
+/// Checks the context that must stand behind a value.
+pub(super) fn check_after(pattern: &str) -> Result<(), Problem> {
+    let ends = [Look::End, Look::EndLF];
+    let hir = context("after", pattern, MAX_AFTER, ends)?;
+    match hir.properties().look_set_prefix_any().iter().all(|look| ends.contains(&look)) {
+        true => Ok(()),
+        false => Err(Problem::ContextAssertion { key: "after" }),
+    }
+}
+
+fn context(key: &'static str, pattern: &str, most: usize, edges: [Look; 2]) -> Result<Hir, Problem> {
+    let hir = parse_bytes(key, pattern)?;
+    let properties = hir.properties();
+    let longest = properties.maximum_len().ok_or(Problem::Unbounded { key })?;
+    if longest > most || (longest == 0 && properties.look_set().is_empty()) {
+        return Err(Problem::Length { key, found: longest, least: 1, most });
+    }
+    if !properties.look_set().iter().all(|look| edges.contains(&look) || decidable(LookSet::singleton(look)))
+    {
+        return Err(Problem::ContextAssertion { key });
+    }
+    Ok(hir)
+}
+
+/// Whether a pattern asserts anything about the bytes around it.
+pub(crate) fn has_assertions(pattern: &str) -> bool {
+    parse_bytes("pattern", pattern).is_ok_and(|hir| !hir.properties().look_set().is_empty())
+}
+
 /// Parses one class of single bytes.
 pub(super) fn class(key: &'static str, pattern: &str) -> Result<ByteSet, Problem> {
     let hir = parse_bytes(key, pattern)?;

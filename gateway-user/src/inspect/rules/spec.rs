@@ -68,6 +68,8 @@ pub(super) struct RawRule {
     pub category: Category,
     pub severity: Severity,
     pub description: String,
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
     pub pattern: Option<String>,
     pub tail: Option<String>,
     pub until: Option<String>,
@@ -75,6 +77,9 @@ pub(super) struct RawRule {
     pub words_file: Option<String>,
     #[serde(default)]
     pub ignore_case: bool,
+    pub before: Option<String>,
+    pub after: Option<String>,
+    pub unless: Option<String>,
     pub not_after: Option<String>,
     pub max_length: Option<u32>,
     #[serde(default)]

@@ -2,10 +2,14 @@
 
 use regex_syntax::hir::literal::Extractor;
 
+use super::before::Before;
+use super::engine::Code;
 use super::machine::{Kind, Machine};
 use super::need::Need;
 use super::starts::{Entry, Starts};
-use crate::inspect::rules::{ByteSet, Matcher, Problem, Rule, RuleError, RuleErrors, parse_bytes};
+use crate::inspect::rules::{
+    ByteSet, MAX_AFTER, Matcher, Problem, Rule, RuleError, RuleErrors, has_assertions, parse_bytes,
+};
 use crate::inspect::{Action, RuleIndex};
 use crate::wire::event::Direction;
 
@@ -21,16 +25,9 @@ const TOGETHER: usize = 8;
 /// Everything compiled.
 pub(super) struct Built {
     pub machines: Vec<Machine>,
-    pub homes: Vec<Home>,
-    pub starts: [Starts; 2],
-}
-
-/// Where a rule lives.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Home {
-    pub machine: u16,
-    /// The machine that goes on where its head ends.
-    pub follow: Option<u16>,
+    pub codes: Vec<Code>,
+    pub starts: [[Starts; 2]; 2],
+    pub befores: Vec<Before>,
 }
 
 /// What a rule does with the holdback in a direction.
@@ -56,6 +53,8 @@ enum Lead {
 #[derive(Clone)]
 struct Group {
     lanes: [Lane; 2],
+    /// Which of the contexts must stand before.
+    before: Option<u16>,
     not_after: ByteSet,
     lead: Lead,
     rules: Vec<RuleIndex>,
@@ -67,18 +66,22 @@ pub(super) fn machines(rules: &[&Rule], cap: Action) -> Result<Built, RuleErrors
         rules,
         cap,
         built: Vec::new(),
-        homes: vec![Home::default(); rules.len()],
+        codes: Vec::new(),
+        befores: Vec::new(),
+        texts: Vec::new(),
         errors: Vec::new(),
     };
+    build.codes();
     for group in build.groups() {
         build.compile(group);
     }
     if !build.errors.is_empty() {
         return Err(RuleErrors(build.errors));
     }
-    let starts = [Direction::Request, Direction::Reply].map(|direction| build.starts(direction));
+    let starts = [false, true]
+        .map(|inner| [Direction::Request, Direction::Reply].map(|direction| build.starts(direction, inner)));
     let machines = build.built.into_iter().map(|(machine, _)| machine).collect();
-    Ok(Built { machines, homes: build.homes, starts })
+    Ok(Built { machines, codes: build.codes, starts, befores: build.befores })
 }
 
 struct Build<'r> {
@@ -86,7 +89,10 @@ struct Build<'r> {
     cap: Action,
     /// Machines, and the group whose candidates begin in each; none begins at a terminator.
     built: Vec<(Machine, Option<Group>)>,
-    homes: Vec<Home>,
+    codes: Vec<Code>,
+    befores: Vec<Before>,
+    /// The contexts as written.
+    texts: Vec<String>,
     errors: Vec<RuleError>,
 }
 
@@ -102,11 +108,42 @@ impl Build<'_> {
         match rule.info.action(direction).min(self.cap) {
             Action::Allow => Lane::Off,
             Action::Warn => Lane::Warns,
-            Action::Redact | Action::Block => Lane::Enforces,
+            Action::Redact | Action::Tokenize | Action::Block => Lane::Enforces,
         }
     }
 
-    fn groups(&self) -> Vec<Group> {
+    fn codes(&mut self) {
+        for (place, rule) in self.rules.iter().enumerate() {
+            match Code::of(rule) {
+                Ok(code) => self.codes.push(code),
+                Err(problem) => {
+                    self.codes.push(Code::default());
+                    self.refuse(RuleIndex(place as u16), problem);
+                }
+            }
+        }
+    }
+
+    /// The number of a rule's context; equal ones are one. `None` also where it cannot be compiled.
+    fn before(&mut self, index: RuleIndex) -> Option<u16> {
+        let text = self.rules[index.get()].before.as_deref()?;
+        if let Some(known) = self.texts.iter().position(|known| known == text) {
+            return Some(known as u16);
+        }
+        match Before::new(text) {
+            Ok(before) => {
+                self.befores.push(before);
+                self.texts.push(text.to_owned());
+                Some((self.befores.len() - 1) as u16)
+            }
+            Err(problem) => {
+                self.refuse(index, problem);
+                None
+            }
+        }
+    }
+
+    fn groups(&mut self) -> Vec<Group> {
         let mut groups: Vec<Group> = Vec::new();
         for (place, rule) in self.rules.iter().enumerate() {
             let index = RuleIndex(place as u16);
@@ -115,13 +152,17 @@ impl Build<'_> {
                 continue;
             }
             let lead = lead(rule);
+            let before = self.before(index);
             let fits = |group: &&mut Group| {
-                let alike = group.lanes == lanes && group.not_after == rule.not_after;
+                let alike =
+                    group.lanes == lanes && group.not_after == rule.not_after && group.before == before;
                 alike && lead != Lead::Own && group.lead == lead && group.rules.len() < TOGETHER
             };
             match groups.iter_mut().find(fits) {
                 Some(group) => group.rules.push(index),
-                None => groups.push(Group { lanes, not_after: rule.not_after, lead, rules: vec![index] }),
+                None => {
+                    groups.push(Group { lanes, before, not_after: rule.not_after, lead, rules: vec![index] })
+                }
             }
         }
         groups
@@ -161,10 +202,14 @@ impl Build<'_> {
         let rules = group.rules.clone();
         let alone = if let [rule] = rules[..] { self.rule(rule).matcher.head() } else { None };
         let need = alone.and_then(Need::of);
-        self.built.push((Machine::new(kind, reach, enforces, need), Some(group)));
+        let machine_of = |kind| Machine { before: group.before, need, ..Machine::new(kind, reach, enforces) };
+        self.built.push((machine_of(kind), Some(group.clone())));
         for index in rules {
-            self.homes[index.get()] = Home { machine, follow: None };
+            self.codes[index.get()].machine = machine;
             let rule = self.rules[index.get()];
+            if let Some(after) = &rule.after {
+                self.after(index, after, enforces);
+            }
             let kind = match &rule.matcher {
                 Matcher::Tail { class, .. } => Ok(Kind::Tail(class.clone(), index)),
                 Matcher::Until { terminator, .. } => Machine::until(terminator, index),
@@ -172,21 +217,38 @@ impl Build<'_> {
             };
             match kind {
                 Ok(kind) => {
-                    self.homes[index.get()].follow = Some(self.built.len() as u16);
-                    self.built.push((Machine::new(kind, rule.info.max_length, enforces, None), None));
+                    self.codes[index.get()].follow = Some(self.built.len() as u16);
+                    self.built.push((Machine::new(kind, rule.info.max_length, enforces), None));
                 }
                 Err(problem) => self.refuse(index, problem),
             }
         }
     }
 
-    fn starts(&self, direction: Direction) -> Starts {
+    fn after(&mut self, index: RuleIndex, pattern: &str, enforces: [bool; 2]) {
+        match Machine::after(pattern, index) {
+            Ok(kind) => {
+                self.codes[index.get()].after = Some(self.built.len() as u16);
+                let reach = self.rule(index).info.max_length + MAX_AFTER as u32 + 1;
+                let assertions = has_assertions(pattern);
+                self.built.push((Machine { assertions, ..Machine::new(kind, reach, enforces) }, None));
+            }
+            Err(problem) => self.refuse(index, problem),
+        }
+    }
+
+    fn starts(&self, direction: Direction, inner: bool) -> Starts {
         let entry = |(number, (machine, group)): (usize, &(Machine, Option<Group>))| {
             let group = group.as_ref().filter(|group| group.lanes[direction as usize] != Lane::Off)?;
+            if inner && !group.rules.iter().any(|rule| self.rule(*rule).counts_inside()) {
+                return None;
+            }
             let pairs = (0..=255).map(|byte| machine.seconds(byte)).collect();
             let words = matches!(machine.kind, Kind::Words(..));
             let anywhere = std::array::from_fn(|byte| words && byte >= 0xE0);
-            Some(Entry { machine: number as u16, not_after: group.not_after, pairs, anywhere })
+            let before = group.before.map(|before| &self.befores[usize::from(before)]);
+            let follows = |byte: Option<u8>| before.is_none_or(|before| before.allows(byte));
+            Some(Entry::new(number as u16, &group.not_after, &follows, pairs, anywhere))
         };
         let entries: Vec<Entry> = self.built.iter().enumerate().filter_map(entry).collect();
         Starts::new(&entries)

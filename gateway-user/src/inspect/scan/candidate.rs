@@ -11,6 +11,8 @@ pub(super) struct Candidate {
     pub start: u64,
     pub state: u32,
     pub machine: u16,
+    /// Length of the match behind which the machine looks; 0 where the match is still to come.
+    pub value: u32,
 }
 
 /// Ends at which a rule matched a live candidate.
@@ -18,23 +20,53 @@ pub(super) struct Candidate {
 pub(super) struct Accepted {
     start: u64,
     rule: RuleIndex,
-    /// How many ends were written; `ends` is a ring.
-    count: u32,
-    /// Lengths of the matches; one only for a rule without validators.
+    /// Lengths of the longest matches, unordered; 0 for none. One only where every match is a finding.
     ends: [u32; VALIDATED_ENDS],
 }
 
 impl Accepted {
+    /// Where the matches begin.
+    pub fn start(&self) -> u64 {
+        self.start
+    }
+
     /// The longest end whose validators pass, as a length.
     fn best(&self, window: Window<'_>) -> Option<u64> {
         let code = window.engine.rule_code(self.rule);
-        let passes = |length: &u64| code.accepts(window.slice(self.start, self.start + length));
-        if code.validators.is_empty() {
-            return Some(u64::from(self.ends[0]));
+        let mut ends = self.ends;
+        ends.sort_unstable_by(|left, right| right.cmp(left));
+        let ends = ends.into_iter().map(u64::from).take_while(|length| *length > 0);
+        let passes =
+            |length: &u64| code.accepts_all() || code.accepts(window.slice(self.start, self.start + length));
+        { ends }.find(passes)
+    }
+
+    fn add(&mut self, length: u32, every: bool) {
+        let ends = &mut self.ends[..if every { VALIDATED_ENDS } else { 1 }];
+        if !ends.contains(&length)
+            && let Some(least) = ends.iter_mut().min()
+        {
+            *least = length.max(*least);
         }
-        let kept = (self.count as usize).min(VALIDATED_ENDS);
-        let newest = (0..kept).map(|back| (self.count as usize - 1 - back) % VALIDATED_ENDS);
-        newest.map(|place| u64::from(self.ends[place])).find(passes)
+    }
+}
+
+/// Stands for the length of a match that ends with the byte just read.
+const CLOSED: u32 = u32::MAX;
+
+impl Candidate {
+    /// A match with a tail or terminator stays open for this byte, so that no head that ends with it begins another.
+    fn closes(&mut self, engine: &Engine) -> bool {
+        let open = self.is_open(engine);
+        if open {
+            self.value = CLOSED;
+        }
+        open
+    }
+
+    /// Whether its head has matched, and it looks for its end.
+    fn is_open(&self, engine: &Engine) -> bool {
+        matches!(engine.machine(self.machine).kind, Kind::Until(..) | Kind::Tail(..))
     }
 }
 
@@ -42,7 +74,7 @@ impl Pass {
     /// The common case: one candidate, and no other begins. Goes on from `at` to the first byte that is not
     /// ordinary, which it leaves to [`Pass::step`]; returns its place and the class of what stands before it.
     pub(super) fn coast(&mut self, window: Window<'_>, mut at: usize, mut behind: u8) -> (usize, u8) {
-        let starts = window.engine.starts(window.direction);
+        let starts = window.engine.starts(window.direction, self.inner);
         let candidate = &mut self.live[0];
         let machine = window.engine.machine(candidate.machine);
         let bound = candidate.start + u64::from(machine.reach) - window.base;
@@ -62,6 +94,7 @@ impl Pass {
     /// Steps every live candidate over the byte at `at`. Matches that end before it are noticed now.
     pub(super) fn step(&mut self, window: Window<'_>, at: u64, byte: u8) {
         let mut place = 0;
+        let mut closed = false;
         while place < self.live.len() {
             let candidate = &mut self.live[place];
             let machine = window.engine.machine(candidate.machine);
@@ -73,11 +106,19 @@ impl Pass {
                 self.live.remove(place);
             } else if self.pause(window, place, before, step, at, byte) {
                 // Order is kept: of two heads that end together the older one goes on.
+                if self.live[place].closes(window.engine) {
+                    closed = true;
+                    place += 1;
+                    continue;
+                }
                 let dead = self.live.remove(place);
                 self.decide(window, dead);
             } else {
                 place += 1;
             }
+        }
+        if closed {
+            self.live.retain(|candidate| candidate.value != CLOSED);
         }
     }
 
@@ -116,15 +157,28 @@ impl Pass {
                 }
                 full || machine.is_dead(is.state)
             }
+            Kind::After(_, rule) => {
+                if step == Step::Match {
+                    self.note(is.start, rule, is.value, !window.engine.rule_code(rule).accepts_all());
+                }
+                true
+            }
         }
     }
 
     /// Ends every live candidate at the end of the text.
     pub(super) fn end_all(&mut self, window: Window<'_>) {
-        while let Some(is) = self.live.pop() {
+        while let Some(is) = self.last(window.engine) {
             let machine = window.engine.machine(is.machine);
             if let Kind::Until(_, rule) | Kind::Tail(_, rule) = machine.kind {
                 self.found(window, Match { start: is.start, end: self.fed, rule });
+                continue;
+            }
+            if let Kind::After(_, rule) = machine.kind {
+                if machine.matches_at_end(is.state) {
+                    self.note(is.start, rule, is.value, !window.engine.rule_code(rule).accepts_all());
+                }
+                self.decide(window, is);
                 continue;
             }
             let ended = Candidate { state: machine.end(is.state), ..is };
@@ -133,18 +187,29 @@ impl Pass {
         }
     }
 
+    /// Takes out the last candidate; open matches only when nothing else is left, as heads must not begin behind them.
+    fn last(&mut self, engine: &Engine) -> Option<Candidate> {
+        let last = self.live.len().checked_sub(1)?;
+        let place = self.live.iter().rposition(|candidate| !candidate.is_open(engine)).unwrap_or(last);
+        Some(self.live.remove(place))
+    }
+
     /// Notes the rules that match a candidate up to `end`; `next` is the byte after.
     fn accept(&mut self, window: Window<'_>, is: Candidate, before: u32, end: u64, next: Option<u8>) {
         let engine = window.engine;
         let length = (end - is.start) as u32;
         engine.machine(is.machine).matches(before, is.state, length, next, |rule| {
             let code = engine.rule_code(rule);
-            match code.follow {
-                None => self.note(is.start, rule, length, !code.validators.is_empty()),
-                Some(follow) if code.accepts(window.slice(is.start, end)) => {
+            match (code.follow, code.after) {
+                (None, None) => self.note(is.start, rule, length, !code.accepts_all()),
+                (None, Some(machine)) => {
+                    let state = engine.machine(machine).start;
+                    self.live.push(Candidate { start: is.start, machine, state, value: length });
+                }
+                (Some(follow), _) if code.accepts(window.slice(is.start, end)) => {
                     self.follow(engine, is.start, follow)
                 }
-                Some(_) => {}
+                (Some(_), _) => {}
             }
         });
     }
@@ -153,30 +218,31 @@ impl Pass {
     /// more than one.
     fn follow(&mut self, engine: &Engine, start: u64, machine: u16) {
         if !self.live.iter().any(|open| open.machine == machine) {
-            self.live.push(Candidate { start, machine, state: engine.machine(machine).start });
+            self.live.push(Candidate { start, machine, state: engine.machine(machine).start, value: 0 });
         }
     }
 
     fn note(&mut self, start: u64, rule: RuleIndex, length: u32, every: bool) {
         let known = self.accepted.iter_mut().find(|known| known.start == start && known.rule == rule);
-        let Some(known) = known else {
+        if let Some(known) = known {
+            known.add(length, every);
+        } else {
             let mut ends = [0; VALIDATED_ENDS];
             ends[0] = length;
-            self.accepted.push(Accepted { start, rule, count: 1, ends });
-            return;
-        };
-        let place = if every { known.count as usize % VALIDATED_ENDS } else { 0 };
-        known.ends[place] = length;
-        known.count += 1;
+            self.accepted.push(Accepted { start, rule, ends });
+        }
     }
 
-    /// Turns what a dead candidate had accepted into matches.
+    /// Turns what a dead candidate had accepted into matches, once nothing that might add to it lives.
     fn decide(&mut self, window: Window<'_>, candidate: Candidate) {
         let mut place = 0;
         while place < self.accepted.len() {
             let accepted = self.accepted[place];
             let code = window.engine.rule_code(accepted.rule);
-            if accepted.start != candidate.start || code.machine != candidate.machine {
+            let adds = |is: &Candidate| {
+                is.start == accepted.start && (is.machine == code.machine || Some(is.machine) == code.after)
+            };
+            if !adds(&candidate) || self.live.iter().any(adds) {
                 place += 1;
                 continue;
             }

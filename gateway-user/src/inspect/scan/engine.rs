@@ -4,12 +4,15 @@ use std::fmt;
 
 use aws_lc_rs::hmac;
 
+use regex_automata::meta::Regex;
+
 use super::Match;
+use super::before::Before;
 use super::build;
-use super::machine::Machine;
+use super::machine::{self, Machine};
 use super::starts::Starts;
 use crate::inspect::firewall::Firewall;
-use crate::inspect::rules::{Rule, RuleErrors};
+use crate::inspect::rules::{MAX_AFTER, Problem, Rule, RuleErrors};
 use crate::inspect::validate::Validator;
 use crate::inspect::{Action, RuleIndex, RuleInfo, RuleSet};
 use crate::wire::event::Direction;
@@ -19,24 +22,54 @@ pub struct Engine {
     rules: Vec<RuleInfo>,
     codes: Vec<Code>,
     machines: Vec<Machine>,
-    starts: [Starts; 2],
+    /// By direction; then the same of the rules that count inside other encodings.
+    starts: [[Starts; 2]; 2],
+    befores: Vec<Before>,
     firewall: Firewall,
     cap: Action,
     digest_key: hmac::Key,
 }
 
 /// What a scan needs of a rule.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Code {
     pub machine: u16,
     /// The machine that goes on where the head ends.
     pub follow: Option<u16>,
+    /// The machine that looks at what stands behind a match.
+    pub after: Option<u16>,
     pub validators: Vec<Validator>,
+    /// A value in which this matches is none.
+    pub unless: Option<Regex>,
+    /// Whether it counts inside other encodings.
+    pub inside: bool,
 }
 
 impl Code {
+    /// What a rule says; its machines are not known yet.
+    ///
+    /// # Errors
+    /// [`Problem::Compile`] when `unless` is too large.
+    pub fn of(rule: &Rule) -> Result<Code, Problem> {
+        let unless = rule.unless.as_deref().map(machine::search).transpose()?;
+        Ok(Code {
+            machine: 0,
+            follow: None,
+            after: None,
+            validators: rule.validators.clone(),
+            unless,
+            inside: rule.counts_inside(),
+        })
+    }
+
+    /// Whether every match is a finding.
+    pub fn accepts_all(&self) -> bool {
+        self.validators.is_empty() && self.unless.is_none()
+    }
+
     pub fn accepts(&self, value: &[u8]) -> bool {
         self.validators.iter().all(|validator| validator.passes(value))
+            && !self.unless.as_ref().is_some_and(|unless| unless.is_match(value))
     }
 }
 
@@ -45,7 +78,7 @@ impl Code {
 pub struct Hold {
     /// The rule.
     pub rule: RuleIndex,
-    /// The most bytes it holds: its longest match.
+    /// The most bytes it holds: its longest match, and what must stand behind it.
     pub most: u32,
 }
 
@@ -65,16 +98,12 @@ impl Engine {
         let rules: Vec<&Rule> = rules.rules().collect();
         let built = build::machines(&rules, cap)?;
         let firewall = Firewall::build(&rules)?;
-        let code = |(rule, home): (&&Rule, build::Home)| Code {
-            machine: home.machine,
-            follow: home.follow,
-            validators: rule.validators.clone(),
-        };
         Ok(Engine {
-            codes: rules.iter().zip(built.homes).map(code).collect(),
+            codes: built.codes,
             rules: rules.iter().map(|rule| rule.info.clone()).collect(),
             machines: built.machines,
             starts: built.starts,
+            befores: built.befores,
             firewall,
             cap,
             digest_key: hmac::Key::new(hmac::HMAC_SHA256, digest_key),
@@ -96,19 +125,35 @@ impl Engine {
         self.rule(rule).action(direction).min(self.cap)
     }
 
+    /// Whether a rule's matches count in text that was spaced out or encoded: those of credentials and of numbers with
+    /// a checksum do.
+    pub fn counts_inside(&self, rule: RuleIndex) -> bool {
+        self.rule_code(rule).inside
+    }
+
     /// The rules that hold text back in a direction, and how much at most.
     pub fn held_by(&self, direction: Direction) -> Vec<Hold> {
         (0..self.rules.len() as u16)
             .map(RuleIndex)
             .filter(|rule| self.action(*rule, direction).enforces())
-            .map(|rule| Hold { rule, most: self.rule(rule).max_length })
+            .map(|rule| {
+                let behind = if self.rule_code(rule).after.is_some() { MAX_AFTER as u32 } else { 0 };
+                Hold { rule, most: self.rule(rule).max_length + behind }
+            })
             .collect()
+    }
+
+    /// Whether any rule gives tokens for what it finds in requests.
+    pub fn tokenizes(&self) -> bool {
+        (0..self.rules.len() as u16)
+            .any(|rule| self.action(RuleIndex(rule), Direction::Request) == Action::Tokenize)
     }
 
     /// Bytes of all automata and tables.
     pub fn memory(&self) -> usize {
         self.machines.iter().map(Machine::memory).sum::<usize>()
-            + self.starts.iter().map(Starts::memory).sum::<usize>()
+            + self.starts.iter().flatten().map(Starts::memory).sum::<usize>()
+            + self.befores.iter().map(Before::memory).sum::<usize>()
             + self.firewall.memory()
     }
 
@@ -116,8 +161,13 @@ impl Engine {
         &self.firewall
     }
 
-    pub(super) fn starts(&self, direction: Direction) -> &Starts {
-        &self.starts[direction as usize]
+    /// Where candidates begin; with `inner` only those of rules that [`Engine::counts_inside`].
+    pub(super) fn starts(&self, direction: Direction, inner: bool) -> &Starts {
+        &self.starts[usize::from(inner)][direction as usize]
+    }
+
+    pub(super) fn befores(&self) -> &[Before] {
+        &self.befores
     }
 
     #[inline(always)]

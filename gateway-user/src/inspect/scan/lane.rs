@@ -25,7 +25,7 @@ struct Span {
 }
 
 /// Matches that enforce, or matches that only warn.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Lane {
     pending: Vec<Match>,
     span: Option<Span>,
@@ -36,6 +36,11 @@ pub(super) struct Lane {
 impl Lane {
     pub fn add(&mut self, found: Match) {
         self.pending.push(found);
+    }
+
+    /// Takes out the matches that are in no span yet.
+    pub fn take(&mut self) -> Vec<Match> {
+        std::mem::take(&mut self.pending)
     }
 
     /// Start of the oldest text still needed.

@@ -3,6 +3,7 @@
 use aho_corasick::automaton::Automaton as _;
 use aho_corasick::nfa::contiguous;
 use regex_automata::dfa::{Automaton as _, StartKind, dense};
+use regex_automata::meta::Regex;
 use regex_automata::nfa::thompson;
 use regex_automata::util::primitives::StateID;
 use regex_automata::util::{start, syntax};
@@ -38,6 +39,10 @@ pub(super) struct Machine {
     pub enforces: [bool; 2],
     /// A byte without which nothing matches.
     pub need: Option<Need>,
+    /// Which of the engine's contexts must stand before a candidate.
+    pub before: Option<u16>,
+    /// Whether it looks at the bytes around a match.
+    pub assertions: bool,
 }
 
 /// The sorts of automata.
@@ -51,6 +56,15 @@ pub(super) enum Kind {
     Tail(Box<ByteSet>, RuleIndex),
     /// Words of one rule.
     Words(Box<Words>, RuleIndex),
+    /// Looks at what stands behind a match of a rule.
+    After(dense::DFA<Vec<u32>>, RuleIndex),
+}
+
+/// Which way an automaton reads.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    Forward,
+    Backward,
 }
 
 /// A list of words and how each ends.
@@ -67,12 +81,17 @@ impl Machine {
     /// # Errors
     /// [`Problem::TooLarge`] beyond [`MAX_AUTOMATON`].
     pub fn patterns(patterns: &[&str], rules: Vec<RuleIndex>) -> Result<Kind, Problem> {
-        Ok(Kind::Patterns(build(patterns, StartKind::Anchored)?, rules))
+        Ok(Kind::Patterns(build(patterns, StartKind::Anchored, Way::Forward)?, rules))
+    }
+
+    /// What must stand directly behind a match.
+    pub fn after(pattern: &str, rule: RuleIndex) -> Result<Kind, Problem> {
+        Ok(Kind::After(build(&[pattern], StartKind::Anchored, Way::Forward)?, rule))
     }
 
     /// The search for a terminator, which may stand anywhere after the head.
     pub fn until(terminator: &str, rule: RuleIndex) -> Result<Kind, Problem> {
-        Ok(Kind::Until(build(&[terminator], StartKind::Unanchored)?, rule))
+        Ok(Kind::Until(build(&[terminator], StartKind::Unanchored, Way::Forward)?, rule))
     }
 
     /// Whole words.
@@ -87,14 +106,14 @@ impl Machine {
     }
 
     /// Completes an automaton.
-    pub fn new(kind: Kind, reach: u32, enforces: [bool; 2], need: Option<Need>) -> Machine {
+    pub fn new(kind: Kind, reach: u32, enforces: [bool; 2]) -> Machine {
         let start = match &kind {
-            Kind::Patterns(dfa, _) => start_state(dfa, Anchored::Yes),
+            Kind::Patterns(dfa, _) | Kind::After(dfa, _) => start_state(dfa, Anchored::Yes),
             Kind::Until(dfa, _) => start_state(dfa, Anchored::No),
             Kind::Tail(..) => 0,
             Kind::Words(words, _) => words.start(),
         };
-        Machine { kind, start, reach, enforces, need }
+        Machine { kind, start, reach, enforces, need: None, before: None, assertions: false }
     }
 
     /// Steps over one byte. A match is noticed one byte after its end.
@@ -114,6 +133,11 @@ impl Machine {
                 }
             }
             Kind::Words(words, _) => words.step(state, byte),
+            Kind::After(dfa, _) => {
+                let next = dfa.next_state(StateID::new_unchecked(*state as usize), byte);
+                *state = next.as_u32();
+                if self.has_matched(*state) { Step::Match } else { special(dfa, next) }
+            }
         }
     }
 
@@ -129,7 +153,7 @@ impl Machine {
     /// Whether nothing can match any more.
     pub fn is_dead(&self, state: u32) -> bool {
         match &self.kind {
-            Kind::Patterns(dfa, _) | Kind::Until(dfa, _) => {
+            Kind::Patterns(dfa, _) | Kind::Until(dfa, _) | Kind::After(dfa, _) => {
                 dfa.is_dead_state(StateID::new_unchecked(state as usize))
             }
             Kind::Tail(..) => false,
@@ -140,7 +164,7 @@ impl Machine {
     /// The state after the end of the text.
     pub fn end(&self, state: u32) -> u32 {
         match &self.kind {
-            Kind::Patterns(dfa, _) | Kind::Until(dfa, _) => {
+            Kind::Patterns(dfa, _) | Kind::Until(dfa, _) | Kind::After(dfa, _) => {
                 dfa.next_eoi_state(StateID::new_unchecked(state as usize)).as_u32()
             }
             Kind::Tail(..) | Kind::Words(..) => state,
@@ -171,14 +195,29 @@ impl Machine {
                     each(*rule);
                 }
             }
-            Kind::Tail(..) | Kind::Until(..) => {}
+            Kind::Tail(..) | Kind::Until(..) | Kind::After(..) => {}
+        }
+    }
+
+    /// Whether what stands behind a match has matched: without assertions before the next byte says so.
+    fn has_matched(&self, state: u32) -> bool {
+        !self.assertions && self.matches_at_end(state)
+    }
+
+    /// Whether what stands behind a match has matched where the text ends in `state`.
+    pub fn matches_at_end(&self, state: u32) -> bool {
+        match &self.kind {
+            Kind::After(dfa, _) => {
+                dfa.is_match_state(dfa.next_eoi_state(StateID::new_unchecked(state as usize)))
+            }
+            _ => false,
         }
     }
 
     /// Heap bytes of the automaton.
     pub fn memory(&self) -> usize {
         match &self.kind {
-            Kind::Patterns(dfa, _) | Kind::Until(dfa, _) => dfa.memory_usage(),
+            Kind::Patterns(dfa, _) | Kind::Until(dfa, _) | Kind::After(dfa, _) => dfa.memory_usage(),
             Kind::Tail(..) => size_of::<ByteSet>(),
             Kind::Words(words, _) => words.trie.memory_usage() + words.last.len(),
         }
@@ -231,7 +270,11 @@ fn start_state(dfa: &dense::DFA<Vec<u32>>, anchored: Anchored) -> u32 {
     dfa.start_state(&config).expect("built for this kind of start").as_u32()
 }
 
-fn build(patterns: &[&str], starts: StartKind) -> Result<dense::DFA<Vec<u32>>, Problem> {
+/// Determinizes patterns, within [`MAX_AUTOMATON`].
+///
+/// # Errors
+/// [`Problem::TooLarge`] beyond.
+pub(super) fn build(patterns: &[&str], starts: StartKind, way: Way) -> Result<dense::DFA<Vec<u32>>, Problem> {
     let config = dense::Config::new()
         .match_kind(MatchKind::All)
         .start_kind(starts)
@@ -241,10 +284,22 @@ fn build(patterns: &[&str], starts: StartKind) -> Result<dense::DFA<Vec<u32>>, P
     dense::Builder::new()
         .configure(config)
         .syntax(syntax::Config::new().unicode(false).utf8(false))
-        .thompson(thompson::Config::new().utf8(false))
+        .thompson(thompson::Config::new().utf8(false).reverse(way == Way::Backward))
         .build_many(patterns)
         .map_err(|error| match error.is_size_limit_exceeded() {
             true => Problem::TooLarge { most: MAX_AUTOMATON },
             false => Problem::Compile(error.to_string()),
         })
+}
+
+/// A search for a pattern anywhere in a value.
+///
+/// # Errors
+/// [`Problem::Compile`] when the pattern is larger than the library allows.
+pub(super) fn search(pattern: &str) -> Result<Regex, Problem> {
+    Regex::builder()
+        .syntax(syntax::Config::new().unicode(false).utf8(false))
+        .configure(Regex::config().utf8_empty(false))
+        .build(pattern)
+        .map_err(|error| Problem::Compile(error.to_string()))
 }

@@ -6,12 +6,14 @@
 //! alive there, which is one in ordinary text. Rules that only warn run beside in a lane of their own, so they
 //! find the same and delay nothing.
 
+mod before;
 mod build;
 mod candidate;
 mod engine;
 mod lane;
 mod machine;
 mod need;
+mod share;
 mod starts;
 
 #[cfg(test)]
@@ -19,17 +21,19 @@ mod corpus_tests;
 #[cfg(test)]
 mod tests;
 
+use before::History;
 use candidate::{Accepted, Candidate};
 pub use engine::{Engine, Hold};
 use lane::{Lane, Match};
 use need::Needs;
+pub use share::Live;
 
 use crate::inspect::Finding;
 use crate::wire::event::Direction;
 
 /// The state of one channel. Small: some hundred bytes, plus the text from the oldest live candidate on, which is
 /// bounded by the longest rule and [`lane::MAX_SPAN`].
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Pass {
     /// Bytes taken in so far.
     fed: u64,
@@ -43,6 +47,12 @@ pub struct Pass {
     warning: Lane,
     /// The text before `fed` that is still needed.
     kept: Vec<u8>,
+    /// The text before that.
+    history: History,
+    /// Where views of the same text still have something open.
+    views: Live,
+    /// Only rules that hold inside other encodings begin.
+    inner: bool,
 }
 
 /// What one call of the scan works on.
@@ -70,8 +80,14 @@ impl Pass {
     /// Takes in the next piece of the channel's decoded text and appends what became final to `out`.
     ///
     /// Enforcing findings come in ascending order, do not overlap, and end at or before [`Pass::frontier`].
-    /// `engine` and `direction` must be the same for all calls on one scan.
+    /// `engine` and `direction` must be the same for all calls on one pass.
     pub fn push(&mut self, engine: &Engine, direction: Direction, text: &[u8], out: &mut Vec<Finding>) {
+        self.feed(engine, direction, text);
+        self.settle(engine, direction, out);
+    }
+
+    /// Takes in the next piece of text without deciding anything yet.
+    pub fn feed(&mut self, engine: &Engine, direction: Direction, text: &[u8]) {
         if text.is_empty() {
             return;
         }
@@ -79,24 +95,23 @@ impl Pass {
         let base = self.fed - from as u64;
         self.fed += text.len() as u64;
         if from == 0 {
-            self.run(Window { engine, direction, base, text }, 0, out);
+            self.run(Window { engine, direction, base, text }, 0);
             let keep = (self.needed() - base) as usize;
+            self.history.add(&text[..keep]);
             self.kept.extend_from_slice(&text[keep..]);
         } else {
             let mut kept = std::mem::take(&mut self.kept);
             kept.extend_from_slice(text);
-            self.run(Window { engine, direction, base, text: &kept }, from, out);
-            kept.drain(..(self.needed() - base) as usize);
+            self.run(Window { engine, direction, base, text: &kept }, from);
             self.kept = kept;
+            self.trim();
         }
     }
 
     /// Ends the channel: what was still open is decided. The frontier is then [`Pass::fed`].
     pub fn finish(&mut self, engine: &Engine, direction: Direction, out: &mut Vec<Finding>) {
-        let kept = std::mem::take(&mut self.kept);
-        let window = Window { engine, direction, base: self.fed - kept.len() as u64, text: &kept };
-        self.end_all(window);
-        self.settle(window, out);
+        self.end(engine, direction);
+        self.settle(engine, direction, out);
     }
 
     /// Everything before this offset is decided: no enforcing finding will reach into it any more.
@@ -109,8 +124,8 @@ impl Pass {
         self.fed
     }
 
-    fn run(&mut self, window: Window<'_>, from: usize, out: &mut Vec<Finding>) {
-        let starts = window.engine.starts(window.direction);
+    fn run(&mut self, window: Window<'_>, from: usize) {
+        let starts = window.engine.starts(window.direction, self.inner);
         let mut needs = Needs::default();
         let (mut at, mut behind) = (from, self.behind);
         loop {
@@ -132,38 +147,52 @@ impl Pass {
             at += 1;
         }
         self.behind = behind;
-        self.settle(window, out);
     }
 
     /// Starts candidates, but for those that the text at hand shows to come to nothing.
     fn begin(&mut self, window: Window<'_>, at: usize, machines: &[u16], needs: &mut Needs) {
         for &number in machines {
             let machine = window.engine.machine(number);
-            if machine.need.is_none_or(|need| needs.may_match(need, window.text, at)) {
+            if machine.need.is_none_or(|need| needs.may_match(need, window.text, at))
+                && machine.before.is_none_or(|before| self.follows(window, at, before))
+            {
                 let start = window.base + at as u64;
-                self.live.push(Candidate { start, machine: number, state: machine.start });
+                self.live.push(Candidate { start, machine: number, state: machine.start, value: 0 });
             }
         }
     }
 
+    /// Whether a context stands before the place `at`.
+    fn follows(&self, window: Window<'_>, at: usize, before: u16) -> bool {
+        window.engine.befores()[usize::from(before)].matches(&self.history, &window.text[..at])
+    }
+
     /// Decides what can be decided and moves the frontier.
-    fn settle(&mut self, window: Window<'_>, out: &mut Vec<Finding>) {
-        let (mut enforcing, mut warning) = (self.fed, self.fed);
-        for candidate in &self.live {
-            let lane = match window.engine.enforces(candidate.machine, window.direction) {
-                true => &mut enforcing,
-                false => &mut warning,
-            };
-            *lane = candidate.start.min(*lane);
+    pub fn settle(&mut self, engine: &Engine, direction: Direction, out: &mut Vec<Finding>) {
+        let live = self.live(engine, direction).min(self.views);
+        let kept = std::mem::take(&mut self.kept);
+        let window = Window { engine, direction, base: self.fed - kept.len() as u64, text: &kept };
+        self.frontier = self.enforcing.settle(window, live.enforcing, out);
+        self.warning.settle(window, live.warning, out);
+        self.kept = kept;
+        self.trim();
+    }
+
+    /// Lets go of text that nothing needs any more.
+    fn trim(&mut self) {
+        let base = self.fed - self.kept.len() as u64;
+        let done = (self.needed() - base) as usize;
+        if done > 0 {
+            self.history.add(&self.kept[..done]);
+            self.kept.drain(..done);
         }
-        self.frontier = self.enforcing.settle(window, enforcing, out);
-        self.warning.settle(window, warning, out);
     }
 
     /// Start of the text that must be kept.
     fn needed(&self) -> u64 {
         let lanes = self.enforcing.start().into_iter().chain(self.warning.start());
-        self.live.iter().map(|candidate| candidate.start).chain(lanes).min().unwrap_or(self.fed)
+        let live = self.live.iter().map(|candidate| candidate.start);
+        live.chain(lanes).min().unwrap_or(self.fed).min(self.views.least())
     }
 
     fn found(&mut self, window: Window<'_>, found: Match) {

@@ -6,19 +6,53 @@ use crate::inspect::rules::{ByteSet, is_continuation};
 
 /// Where one machine may begin.
 pub(super) struct Entry {
-    pub machine: u16,
-    /// Not after these.
-    pub not_after: ByteSet,
+    machine: u16,
+    /// Where it may begin: after each byte, and last at the start of a text.
+    follows: [bool; 257],
     /// By first byte: the second bytes with which a match can go on, if it can begin there at all.
-    pub pairs: Vec<Option<ByteSet>>,
+    pairs: Vec<Option<ByteSet>>,
     /// With these even after `not_after`: the first bytes of scripts that set no spaces between words.
-    pub anywhere: ByteSet,
+    anywhere: ByteSet,
+    /// As `follows`, but for these.
+    follows_anywhere: [bool; 257],
 }
 
 impl Entry {
+    /// A machine that begins not after a byte of `not_after`, and only where `follows` allows what stands before.
+    pub fn new(
+        machine: u16,
+        not_after: &ByteSet,
+        follows: &dyn Fn(Option<u8>) -> bool,
+        pairs: Vec<Option<ByteSet>>,
+        anywhere: ByteSet,
+    ) -> Entry {
+        // Only the first byte of a character is known: what stands inside it is left to the context itself.
+        let inside = (0x80..=0xFF).any(|byte| follows(Some(byte)));
+        let allowed = |place: usize| match place {
+            256 => follows(None),
+            0x80.. => inside,
+            _ => follows(Some(place as u8)),
+        };
+        let refused = |place: usize| not_after.get(place).copied().unwrap_or(false);
+        Entry {
+            machine,
+            follows: std::array::from_fn(|place| allowed(place) && !refused(place)),
+            pairs,
+            anywhere,
+            follows_anywhere: std::array::from_fn(allowed),
+        }
+    }
+
     fn begins(&self, before: Option<u8>, first: u8) -> bool {
-        let refused = before.is_some_and(|before| self.not_after[usize::from(before)]);
-        self.pairs[usize::from(first)].is_some() && (!refused || self.anywhere[usize::from(first)])
+        let (follows, anywhere) = self.after(before);
+        self.pairs[usize::from(first)].is_some()
+            && if self.anywhere[usize::from(first)] { anywhere } else { follows }
+    }
+
+    /// Whether it may begin after `before` at all, and with a byte of `anywhere`.
+    fn after(&self, before: Option<u8>) -> (bool, bool) {
+        let place = before.map_or(256, usize::from);
+        (self.follows[place], self.follows_anywhere[place])
     }
 
     fn goes_on(&self, first: u8, second: u8) -> bool {
@@ -118,8 +152,8 @@ impl Starts {
 fn classes(entries: &[Entry]) -> ([u8; 256], Vec<Option<u8>>) {
     let mut class = [0u8; 256];
     let mut befores: Vec<Option<u8>> = vec![None];
-    let minds = |before: Option<u8>| -> Vec<bool> {
-        entries.iter().map(|entry| before.is_some_and(|byte| entry.not_after[usize::from(byte)])).collect()
+    let minds = |before: Option<u8>| -> Vec<(bool, bool)> {
+        entries.iter().map(|entry| entry.after(before)).collect()
     };
     for byte in (0..=255u8).filter(|byte| !is_continuation(*byte)) {
         let known = befores.iter().position(|before| minds(*before) == minds(Some(byte)));

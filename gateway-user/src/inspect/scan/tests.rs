@@ -22,9 +22,29 @@ rules:
   - {id: block, category: secret, severity: low, description: d, pattern: 'cab', action: {request: block, reply: warn}}
 "#;
 
+/// Rules that want something before and behind their values.
+const CONTEXTS: &str = r#"
+rules:
+  - {id: assigned, category: secret, severity: low, description: d, before: '(?i)key[a-c]{0,3} {0,2}[=:] {0,2}', pattern: '[a-c1-3]{2,6}', validators: [entropy 0.5]}
+  - {id: same, category: secret, severity: high, description: d, before: '(?i)key[a-c]{0,3} {0,2}[=:] {0,2}', pattern: '[a-c]{3}', after: '[1-3]b'}
+  - {id: line, category: pii, severity: low, description: d, before: '(?m)^b?', pattern: '[0-9]{1,4}', after: '(?m)-?(?:b\b|$)'}
+  - {id: behind, category: pii, severity: medium, description: d, pattern: 'a[a-c]{1,5}', after: ' ?(?:=|key)', unless: 'bb|cc'}
+  - {id: open, category: secret, severity: low, description: d, before: '\bid', pattern: '=[ab]', tail: '[a-c]', max_length: 6, unless: 'b'}
+  - {id: until, category: secret, severity: low, description: d, before: 'y', pattern: '<', until: '>', max_length: 9}
+  - {id: names, category: dictionary, severity: low, description: d, before: '三|: ?', words: [Ann, Ann b, 张三], after: '[ b]', unless: 'b'}
+"#;
+
+fn contexts() -> RuleSet {
+    read(CONTEXTS)
+}
+
 fn overlapping() -> RuleSet {
+    read(OVERLAPPING)
+}
+
+fn read(rules: &str) -> RuleSet {
     let mut set = RuleSet::empty();
-    set.extend_from_text("test", OVERLAPPING, None).unwrap_or_else(|errors| panic!("{errors}"));
+    set.extend_from_text("test", rules, None).unwrap_or_else(|errors| panic!("{errors}"));
     set
 }
 
@@ -178,13 +198,35 @@ fn overlapping_rules_merge_alike_however_the_text_is_cut() {
 }
 
 #[test]
-fn random_texts_over_a_small_alphabet() {
-    let set = overlapping();
-    let alphabet = ["a", "b", "c", "-", " ", "<", ">", "1", "8", "Ann", "a", "张", "三", "é", "cab", "ca-"];
-    let mut random = Random(42);
-    for _ in 0..60 {
-        let text: String = (0..random.below(60)).map(|_| alphabet[random.below(alphabet.len())]).collect();
+fn contexts_count_however_the_text_is_cut() {
+    let set = contexts();
+    let texts = [
+        "key=abc1b KEYa : ab12 key=bbb key :  aaa2b",
+        "b12\n34 b\n1-b 12-\n7",
+        "abbb = acca key abc=aa abaccckey aa keykey= ab",
+        "id=aabc paid=aab id=bcc id=acacacacacacac",
+        "y<abc> x<abc> y<abcdefghijk y<",
+        ": Ann: Ann b三张三 : Anna :Ann b",
+    ];
+    for text in texts {
         check(&set, text.as_bytes());
+    }
+    let far = format!("{}key={}ab12 ", "x".repeat(200), " ".repeat(2));
+    check(&set, far.as_bytes());
+}
+
+#[test]
+fn random_texts_over_a_small_alphabet() {
+    let overlapping_parts =
+        ["a", "b", "c", "-", " ", "<", ">", "1", "8", "Ann", "a", "张", "三", "é", "cab", "ca-"];
+    let contexts_parts =
+        ["a", "b", "c", "key", "=", " ", ":", "1", "\n", "id=", "y<", ">", "三张三", ": Ann", "-", "é"];
+    let mut random = Random(42);
+    for (set, parts) in [(overlapping(), overlapping_parts), (contexts(), contexts_parts)] {
+        for _ in 0..60 {
+            let text: String = (0..random.below(60)).map(|_| parts[random.below(parts.len())]).collect();
+            check(&set, text.as_bytes());
+        }
     }
 }
 

@@ -15,15 +15,16 @@ use crate::wire::shape::{Fact, Field, Scope, Shape};
 #[derive(Debug)]
 pub struct Anthropic;
 
-type Row = (&'static str, Field);
+pub(super) type Row = (&'static str, Field);
 
 /// Fields of a content block at `$at`, whose plain text is written by `$kind`.
 macro_rules! block {
     ($at:literal, $kind:expr) => {
         &[
+            ($at, Field::Scope(Scope::Call)),
             (concat!($at, ".type"), Field::Fact(Fact::BlockType)),
-            (concat!($at, ".id"), Field::Exempt),
-            (concat!($at, ".tool_use_id"), Field::Exempt),
+            (concat!($at, ".id"), Field::Fact(Fact::CallId)),
+            (concat!($at, ".tool_use_id"), Field::Fact(Fact::ResultOf)),
             (concat!($at, ".file_id"), Field::Exempt),
             (concat!($at, ".caller.**"), Field::Exempt),
             (concat!($at, ".cache_control.**"), Field::Exempt),
@@ -31,8 +32,9 @@ macro_rules! block {
             (concat!($at, ".thinking"), Field::Signed(Kind::Thinking)),
             (concat!($at, ".signature"), Field::Exempt),
             (concat!($at, ".data"), Field::Exempt),
-            (concat!($at, ".name"), Field::Whole(Kind::ToolArguments)),
+            (concat!($at, ".name"), Field::ToolName(Kind::ToolArguments)),
             (concat!($at, ".server_name"), Field::Exempt),
+            (concat!($at, ".input"), Field::Scope(Scope::Arguments)),
             (concat!($at, ".input.**"), Field::Whole(Kind::ToolArguments)),
             (concat!($at, ".citations[].**"), Field::Whole(Kind::ToolResult)),
             (concat!($at, ".citations[].type"), Field::Exempt),
@@ -65,11 +67,11 @@ macro_rules! block {
     };
 }
 
-const MESSAGE: &[Row] = block!("messages[].content[]", Kind::User);
-const WHOLE: &[Row] = block!("content[]", Kind::Assistant);
-const START: &[Row] = block!("content_block", Kind::Assistant);
+pub(super) const MESSAGE: &[Row] = block!("messages[].content[]", Kind::User);
+pub(super) const WHOLE: &[Row] = block!("content[]", Kind::Assistant);
+pub(super) const START: &[Row] = block!("content_block", Kind::Assistant);
 
-const REQUEST: &[Row] = &[
+pub(super) const REQUEST: &[Row] = &[
     ("model", Field::Fact(Fact::Model)),
     ("stream", Field::Fact(Fact::Stream)),
     ("max_tokens", Field::Fact(Fact::MaxTokens)),
@@ -94,7 +96,7 @@ const REQUEST: &[Row] = &[
     ("tools[].cache_control.**", Field::Exempt),
 ];
 
-const REPLY: &[Row] = &[
+pub(super) const REPLY: &[Row] = &[
     ("id", Field::Fact(Fact::Id)),
     ("type", Field::Exempt),
     ("role", Field::Exempt),
@@ -119,10 +121,10 @@ macro_rules! usage {
     };
 }
 
-const USAGE: &[Row] = usage!("usage");
-const START_USAGE: &[Row] = usage!("message.usage");
+pub(super) const USAGE: &[Row] = usage!("usage");
+pub(super) const START_USAGE: &[Row] = usage!("message.usage");
 
-const EVENT: &[Row] = &[
+pub(super) const EVENT: &[Row] = &[
     ("type", Field::Fact(Fact::EventType)),
     ("index", Field::Fact(Fact::Block)),
     ("message.id", Field::Fact(Fact::Id)),
@@ -185,6 +187,10 @@ impl Dialect for Anthropic {
             _ => {}
         }
         marks
+    }
+
+    fn runs(&self, kind: &[u8]) -> bool {
+        matches!(kind, b"server_tool_use" | b"mcp_tool_use")
     }
 
     /// `input_tokens` excludes what was read from or written to the cache; counts in a stream are running totals.

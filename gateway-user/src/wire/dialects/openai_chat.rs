@@ -15,7 +15,7 @@ use crate::wire::shape::{Fact, Field, Scope, Shape};
 #[derive(Debug)]
 pub struct OpenAiChat;
 
-type Row = (&'static str, Field);
+pub(super) type Row = (&'static str, Field);
 
 /// Fields of an assistant's message, whole (`message`) or as a part (`delta`).
 macro_rules! answer {
@@ -43,26 +43,27 @@ macro_rules! answer {
             (concat!($at, ".audio.id"), Field::Exempt),
             (concat!($at, ".audio.data"), Field::Exempt),
             (concat!($at, ".audio.transcript"), Field::Lane(Kind::Assistant, 1)),
-            (concat!($at, ".function_call.name"), Field::Whole(Kind::ToolArguments)),
+            (concat!($at, ".function_call"), Field::Scope(Scope::Call)),
+            (concat!($at, ".function_call.name"), Field::ToolName(Kind::ToolArguments)),
             (concat!($at, ".function_call.arguments"), Field::Json(Kind::ToolArguments)),
             (concat!($at, ".tool_calls[]"), Field::Scope(Scope::Block)),
             (concat!($at, ".tool_calls[].index"), Field::Fact(Fact::Block)),
-            (concat!($at, ".tool_calls[].id"), Field::Exempt),
+            (concat!($at, ".tool_calls[].id"), Field::Fact(Fact::CallId)),
             (concat!($at, ".tool_calls[].type"), Field::Exempt),
-            (concat!($at, ".tool_calls[].function.name"), Field::Whole(Kind::ToolArguments)),
+            (concat!($at, ".tool_calls[].function.name"), Field::ToolName(Kind::ToolArguments)),
             (concat!($at, ".tool_calls[].function.arguments"), Field::Json(Kind::ToolArguments)),
-            (concat!($at, ".tool_calls[].custom.name"), Field::Whole(Kind::ToolArguments)),
+            (concat!($at, ".tool_calls[].custom.name"), Field::ToolName(Kind::ToolArguments)),
             (concat!($at, ".tool_calls[].custom.input"), Field::Lane(Kind::ToolArguments, 1)),
             (concat!($at, ".tool_calls[].extra_content.google.thought_signature"), Field::Exempt),
         ]
     };
 }
 
-const MESSAGE: &[Row] = answer!("messages[]");
-const WHOLE: &[Row] = answer!("choices[].message");
-const DELTA: &[Row] = answer!("choices[].delta");
+pub(super) const MESSAGE: &[Row] = answer!("messages[]");
+pub(super) const WHOLE: &[Row] = answer!("choices[].message");
+pub(super) const DELTA: &[Row] = answer!("choices[].delta");
 
-const REQUEST: &[Row] = &[
+pub(super) const REQUEST: &[Row] = &[
     ("model", Field::Fact(Fact::Model)),
     ("models[]", Field::Exempt),
     ("stream", Field::Fact(Fact::Stream)),
@@ -72,7 +73,7 @@ const REQUEST: &[Row] = &[
     ("max_completion_tokens", Field::Fact(Fact::MaxTokens)),
     ("messages[]", Field::Scope(Scope::Message)),
     ("messages[].role", Field::Fact(Fact::Role)),
-    ("messages[].tool_call_id", Field::Exempt),
+    ("messages[].tool_call_id", Field::Fact(Fact::ResultOf)),
     ("messages[].content", Field::Text(Kind::User)),
     ("messages[].content[].text", Field::Text(Kind::User)),
     ("messages[].content[].refusal", Field::Text(Kind::Refusal)),
@@ -101,7 +102,7 @@ const REQUEST: &[Row] = &[
     ("modalities[]", Field::Exempt),
 ];
 
-const REPLY: &[Row] = &[
+pub(super) const REPLY: &[Row] = &[
     ("id", Field::Fact(Fact::Id)),
     ("object", Field::Exempt),
     ("created", Field::Fact(Fact::Created)),

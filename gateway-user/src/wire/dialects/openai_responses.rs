@@ -82,6 +82,17 @@ impl Dialect for OpenAiResponses {
         marks
     }
 
+    fn runs(&self, kind: &[u8]) -> bool {
+        const OWN: [&[u8]; 5] = [
+            b"web_search_call",
+            b"file_search_call",
+            b"code_interpreter_call",
+            b"image_generation_call",
+            b"mcp_call",
+        ];
+        OWN.contains(&kind)
+    }
+
     /// `input_tokens` includes those read from and written to the cache; `output_tokens` includes the reasoning.
     fn count(&self, tokens: &Tokenised, usage: &mut Usage) {
         if let Some(input) = tokens.input {
@@ -99,8 +110,8 @@ impl Dialect for OpenAiResponses {
         openai_chat::error(refusal.reason, refusal.message).into_bytes()
     }
 
-    fn is_ask(&self, kind: &str) -> bool {
-        kind == "response.create"
+    fn asks(&self, message: &[u8], facts: &Facts) -> bool {
+        kind(message, facts) == b"response.create"
     }
 
     /// The one message that Codex shows and does not repeat its request after.

@@ -19,7 +19,7 @@ use crate::{
 impl Session {
     pub(super) fn is_ask(&self, judged: &Judged) -> bool {
         match self.route.dialect.is_known() {
-            true => judged.kind.as_deref().is_some_and(|kind| self.route.dialect.is_ask(kind)),
+            true => judged.asks,
             false => self.route.charged && self.turn.asked.is_none(),
         }
     }
@@ -41,7 +41,7 @@ impl Session {
         flow.note(|record| record.request.after = Some(after));
         flow.added(begun);
         self.forward(message, judged.body.as_deref(), out);
-        self.asked.push_back(Asked { flow, request: Some(request) });
+        self.asked.push_back(Asked { flow, request: Some(request), history: judged.history.clone() });
         if self.is_turn_over() {
             let close = self.server_done(out);
             if close.is_some() {

@@ -2,9 +2,10 @@
 
 use crate::inspect::reply::Stop;
 use crate::inspect::reply::event::Part;
-use crate::inspect::reply::events::Events;
+use crate::inspect::reply::events::{Events, Scratch};
 use crate::inspect::reply::track::{MAX_TRACKS, Track};
 use crate::inspect::request::{Located, MOST_FINDINGS, escaped_for, scan_string};
+use crate::inspect::tokens::Restored;
 use crate::inspect::{Action, Finding};
 use crate::wire::dialects::Marks;
 use crate::wire::edit::Edit;
@@ -44,7 +45,7 @@ impl Events {
             self.dialect.count(&self.reading.facts.tokens, self.usage.get_or_insert_default());
         }
         if !self.sent.is_named() {
-            self.sent.name(payload, &self.reading.facts);
+            self.dialect.learn(payload, &self.reading.facts, &mut self.sent);
         }
         self.error |= marks.error;
         self.errors = self.errors.saturating_add(u32::from(marks.error && !marks.stop));
@@ -68,6 +69,7 @@ impl Events {
             let running = matches!(piece.reach, Reach::Running | Reach::Unknown) && self.run_on(&piece, text);
             if piece.reach != Reach::Running {
                 self.scan_alone(payload, &piece, text);
+                self.restore_alone(payload, &piece, text);
             }
             let known = piece.reach == Reach::Running;
             if known || running && !self.dialect.is_known() {
@@ -131,6 +133,25 @@ impl Events {
         self.scratch.found = found;
     }
 
+    /// Puts values in the place of the tokens in a text of its own.
+    fn restore_alone(&mut self, payload: &[u8], piece: &Piece, text: &[u8]) {
+        let Some(tokens) = self.tokens.as_ref().filter(|_| !piece.signed) else { return };
+        let Scratch { inner, restored, edits, .. } = &mut self.scratch;
+        tokens.find(text, piece.form == Form::Json, piece.form == Form::Raw, inner, restored);
+        for Restored { start, end, value } in restored.drain(..) {
+            let (mut start, mut end) = (start as usize, end as usize);
+            if piece.escaped {
+                (start, end) = escape::locate(piece.span.of(payload), start, end);
+            }
+            let at = piece.span.start as usize;
+            let text = escaped_for(piece.form, &value);
+            edits.push(Edit { span: Span::new(at + start, at + end), text });
+            let repeated = self.reading.logprobs.iter().filter(|(_, choice)| *choice == piece.channel.choice);
+            edits.extend(repeated.map(|&(span, _)| Edit::empty(payload, span)));
+            self.restored += u64::from(piece.reach == Reach::Whole);
+        }
+    }
+
     /// Whether the same value was found before.
     fn is_noted(&self, finding: &Finding) -> bool {
         let same = |known: &Finding| {
@@ -149,7 +170,8 @@ impl Events {
             return MAX_TRACKS - 1;
         }
         let escaped = piece.form != Form::Text || piece.reach == Reach::Unknown;
-        self.tracks.push(Track::new(index, piece.channel, piece.lane, piece.signed, escaped));
+        let track = Track::new(index, piece.channel, piece.lane, piece.signed, escaped);
+        self.tracks.push(track.restoring(self.tokens.as_ref(), piece.form == Form::Raw));
         index
     }
 

@@ -26,17 +26,27 @@ macro_rules! part {
             (concat!($at, ".fileData.mimeType"), Field::Exempt),
             (concat!($at, ".file_data.**"), Field::Whole($kind)),
             (concat!($at, ".file_data.mime_type"), Field::Exempt),
+            (concat!($at, ".functionCall"), Field::Scope(Scope::Call)),
             (concat!($at, ".functionCall.**"), Field::Whole(Kind::ToolArguments)),
-            (concat!($at, ".functionCall.id"), Field::Exempt),
+            (concat!($at, ".functionCall.name"), Field::ToolName(Kind::ToolArguments)),
+            (concat!($at, ".functionCall.args"), Field::Scope(Scope::Arguments)),
+            (concat!($at, ".functionCall.id"), Field::Fact(Fact::CallId)),
             (concat!($at, ".functionCall.partialArgs[].jsonPath"), Field::Exempt),
             (concat!($at, ".functionCall.partialArgs[].stringValue"), Field::Text(Kind::ToolArguments)),
+            (concat!($at, ".function_call"), Field::Scope(Scope::Call)),
             (concat!($at, ".function_call.**"), Field::Whole(Kind::ToolArguments)),
-            (concat!($at, ".function_call.id"), Field::Exempt),
+            (concat!($at, ".function_call.name"), Field::ToolName(Kind::ToolArguments)),
+            (concat!($at, ".function_call.args"), Field::Scope(Scope::Arguments)),
+            (concat!($at, ".function_call.id"), Field::Fact(Fact::CallId)),
+            (concat!($at, ".functionResponse"), Field::Scope(Scope::Result)),
             (concat!($at, ".functionResponse.**"), Field::Whole(Kind::ToolResult)),
-            (concat!($at, ".functionResponse.id"), Field::Exempt),
+            (concat!($at, ".functionResponse.name"), Field::ToolName(Kind::ToolResult)),
+            (concat!($at, ".functionResponse.id"), Field::Fact(Fact::ResultOf)),
             (concat!($at, ".functionResponse.parts[].inlineData.data"), Field::Payload(Kind::ToolResult)),
+            (concat!($at, ".function_response"), Field::Scope(Scope::Result)),
             (concat!($at, ".function_response.**"), Field::Whole(Kind::ToolResult)),
-            (concat!($at, ".function_response.id"), Field::Exempt),
+            (concat!($at, ".function_response.name"), Field::ToolName(Kind::ToolResult)),
+            (concat!($at, ".function_response.id"), Field::Fact(Fact::ResultOf)),
             (concat!($at, ".function_response.parts[].inline_data.data"), Field::Payload(Kind::ToolResult)),
             (concat!($at, ".executableCode.**"), Field::Whole(Kind::ToolArguments)),
             (concat!($at, ".executableCode.language"), Field::Exempt),
@@ -142,6 +152,82 @@ const ENVELOPE: &[Row] = &[
     ("request.session_id", Field::Exempt),
     ("traceId", Field::Exempt),
 ];
+
+/// What opens a session of the Live API.
+pub(super) fn setup() -> Vec<Row> {
+    request!("").concat()
+}
+
+/// Messages of a Live session's client beside its texts.
+pub(super) const LIVE_REQUEST: &[Row] = &[
+    ("clientContent.turnComplete", Field::Fact(Fact::Asks)),
+    ("client_content.turn_complete", Field::Fact(Fact::Asks)),
+    ("client_content.turnComplete", Field::Fact(Fact::Asks)),
+    ("clientContent.turns[]", Field::Scope(Scope::Message)),
+    ("clientContent.turns[].role", Field::Fact(Fact::Role)),
+    ("client_content.turns[]", Field::Scope(Scope::Message)),
+    ("client_content.turns[].role", Field::Fact(Fact::Role)),
+    ("realtimeInput.text", Field::Text(Kind::User)),
+    ("realtimeInput.audio.**", Field::Exempt),
+    ("realtimeInput.video.**", Field::Exempt),
+    ("realtimeInput.mediaChunks[].mimeType", Field::Exempt),
+    ("realtimeInput.mediaChunks[].data", Field::Payload(Kind::User)),
+    ("realtime_input.text", Field::Text(Kind::User)),
+    ("realtime_input.audio.**", Field::Exempt),
+    ("realtime_input.video.**", Field::Exempt),
+    ("realtime_input.media_chunks[].mime_type", Field::Exempt),
+    ("realtime_input.media_chunks[].mimeType", Field::Exempt),
+    ("realtime_input.media_chunks[].data", Field::Payload(Kind::User)),
+    ("toolResponse.functionResponses[].**", Field::Whole(Kind::ToolResult)),
+    ("toolResponse.functionResponses[].id", Field::Exempt),
+    ("tool_response.functionResponses[].**", Field::Whole(Kind::ToolResult)),
+    ("tool_response.functionResponses[].id", Field::Exempt),
+    ("tool_response.function_responses[].**", Field::Whole(Kind::ToolResult)),
+    ("tool_response.function_responses[].id", Field::Exempt),
+    ("setup.sessionResumption.handle", Field::Exempt),
+    ("setup.generationConfig.speechConfig.**", Field::Exempt),
+];
+
+/// Texts of the turns that a Live session's client sends.
+pub(super) fn live_turns() -> Vec<Row> {
+    let turns: [&[Row]; 2] = [
+        part!("clientContent.turns[].parts[]", Kind::User),
+        part!("client_content.turns[].parts[]", Kind::User),
+    ];
+    turns.concat()
+}
+
+/// Messages of a Live session's server.
+pub(super) fn live_event() -> Vec<Row> {
+    const MESSAGE: &[Row] = &[
+        ("setupComplete.sessionId", Field::Exempt),
+        ("serverContent.modelTurn", Field::Scope(Scope::Delta)),
+        ("serverContent.modelTurn.role", Field::Exempt),
+        ("serverContent.outputTranscription", Field::Scope(Scope::Delta)),
+        ("serverContent.outputTranscription.text", Field::Lane(Kind::Assistant, 1)),
+        ("serverContent.outputTranscription.languageCode", Field::Exempt),
+        ("serverContent.inputTranscription.text", Field::Text(Kind::User)),
+        ("serverContent.inputTranscription.languageCode", Field::Exempt),
+        ("serverContent.groundingMetadata.**", Field::Whole(Kind::ToolResult)),
+        ("serverContent.urlContextMetadata.**", Field::Whole(Kind::ToolResult)),
+        ("serverContent.turnComplete", Field::Fact(Fact::Finish)),
+        ("toolCall", Field::Scope(Scope::Delta)),
+        ("toolCall.functionCalls[].**", Field::Whole(Kind::ToolArguments)),
+        ("toolCall.functionCalls[].id", Field::Exempt),
+        ("toolCallCancellation.ids[]", Field::Exempt),
+        ("sessionResumptionUpdate.newHandle", Field::Exempt),
+        ("goAway.timeLeft", Field::Exempt),
+        ("usageMetadata.**", Field::Exempt),
+        ("usageMetadata.promptTokenCount", Field::Fact(Fact::InputTokens)),
+        ("usageMetadata.cachedContentTokenCount", Field::Fact(Fact::CachedTokens)),
+        ("usageMetadata.toolUsePromptTokenCount", Field::Fact(Fact::ExtraInputTokens)),
+        ("usageMetadata.responseTokenCount", Field::Fact(Fact::OutputTokens)),
+        ("usageMetadata.candidatesTokenCount", Field::Fact(Fact::OutputTokens)),
+        ("usageMetadata.thoughtsTokenCount", Field::Fact(Fact::ReasoningTokens)),
+    ];
+    let turn: &[Row] = part!("serverContent.modelTurn.parts[]", Kind::Assistant);
+    [MESSAGE, turn, ERROR].concat()
+}
 
 /// A request body.
 pub(super) static REQUEST_SHAPE: LazyLock<Shape> = LazyLock::new(|| Shape::new(&request!("").concat()));

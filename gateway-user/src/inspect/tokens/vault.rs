@@ -1,0 +1,242 @@
+//! Which value each token stands for: bounded, expiring, the least recently seen forgotten first.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use aws_lc_rs::hmac;
+
+use super::form::{self, Code};
+
+/// Longest value that gets a token, in bytes; longer ones are masked.
+pub const MAX_VALUE: usize = 16 * 1024;
+
+/// Bytes of all values together; beyond it those not seen for longest are forgotten.
+pub const MOST_BYTES: usize = 64 << 20;
+
+/// How many codes are tried for a value, where others have them or they look like numbers.
+const TRIES: u8 = 64;
+
+/// A use is written down when this part of the time to live has passed since the last one was.
+const WRITE_PART: u64 = 16;
+
+/// How much is kept, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Most tokens of all principals.
+    pub entries: usize,
+    /// Most bytes of all values, see [`MOST_BYTES`].
+    pub bytes: usize,
+    /// Seconds that a token is good after its value was last seen.
+    pub ttl: u64,
+}
+
+/// Whose values: a keyed digest of app and credential. Tokens of one owner mean nothing to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Owner(pub [u8; 16]);
+
+/// Where a value is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// Whose it is.
+    pub owner: Owner,
+    /// The code of its token.
+    pub code: Code,
+}
+
+/// What is kept at a place.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// The name in the token.
+    pub name: Box<str>,
+    /// The value.
+    pub value: Arc<str>,
+    /// When it was last seen, in seconds since 1970.
+    pub seen: u64,
+}
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Kept").field("name", &self.name).field("seen", &self.seen).finish_non_exhaustive()
+    }
+}
+
+/// What to write down: the place now holds this, or nothing.
+pub type Change = (Place, Option<Kept>);
+
+/// Takes changes, to write them down. It is called under a lock and must neither wait nor call the vault.
+pub type OnChange = Box<dyn Fn(Change) + Send + Sync>;
+
+/// All tokens of a gateway. One lock, taken once for each value found in a request and each token in a reply.
+pub struct Vault {
+    key: hmac::Key,
+    bounds: Bounds,
+    held: Mutex<Held>,
+    on_change: OnChange,
+}
+
+#[derive(Default)]
+struct Held {
+    entries: HashMap<Place, Entry>,
+    /// By turn of the last use, the oldest first.
+    order: BTreeMap<u64, Place>,
+    turn: u64,
+    bytes: usize,
+}
+
+struct Entry {
+    kept: Kept,
+    /// The last use that was written down.
+    written: u64,
+    turn: u64,
+}
+
+impl fmt::Debug for Vault {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Vault").field("bounds", &self.bounds).finish_non_exhaustive()
+    }
+}
+
+impl Vault {
+    /// A vault whose tokens are made with `key`, holding what was written down before, in the order it was last seen.
+    pub fn new(
+        key: &[u8; 32],
+        bounds: Bounds,
+        written: impl IntoIterator<Item = (Place, Kept)>,
+        on_change: OnChange,
+    ) -> Vault {
+        let mut held = Held::default();
+        for (place, kept) in written {
+            let seen = kept.seen;
+            held.insert(place, kept, seen);
+        }
+        let key = hmac::Key::new(hmac::HMAC_SHA256, key);
+        Vault { key, bounds, held: Mutex::new(held), on_change }
+    }
+
+    /// Who the values of an app and a credential's digest belong to.
+    pub fn owner(&self, app: &str, credential: Option<&str>) -> Owner {
+        let credential = credential.unwrap_or_default();
+        let tag =
+            self.tag(&[b"owner", &(app.len() as u64).to_be_bytes(), app.as_bytes(), credential.as_bytes()]);
+        Owner(std::array::from_fn(|at| tag[at]))
+    }
+
+    /// How many tokens are kept.
+    pub fn len(&self) -> usize {
+        self.lock().entries.len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The token of a value found by `rule`: the same whenever it is found again. `None` for what is longer than
+    /// [`MAX_VALUE`], and where others have every code that is tried.
+    pub fn token(&self, owner: Owner, rule: &str, value: &str, now: u64) -> Option<String> {
+        if value.len() > MAX_VALUE {
+            return None;
+        }
+        let name = form::name(rule);
+        let mut held = self.lock();
+        let place = (0..TRIES).find_map(|attempt| {
+            let tag = self.tag(&[
+                b"token",
+                &owner.0,
+                &[attempt, rule.len() as u8],
+                rule.as_bytes(),
+                value.as_bytes(),
+            ]);
+            let place = Place { owner, code: Code::of(&std::array::from_fn(|at| tag[at]))? };
+            let is_own = |entry: &Entry| *entry.kept.name == *name && *entry.kept.value == *value;
+            held.entries.get(&place).is_none_or(is_own).then_some(place)
+        })?;
+        if !self.renew(&mut held, place, now) {
+            let kept = Kept { name: name.as_str().into(), value: value.into(), seen: now };
+            held.insert(place, kept.clone(), now);
+            (self.on_change)((place, Some(kept)));
+            self.trim(&mut held, now);
+        }
+        Some(form::write(&name, place.code))
+    }
+
+    /// The value a token stands for. `None` for what is no token, for one that nobody was given or that has expired,
+    /// and for one of another owner.
+    pub fn value(&self, owner: Owner, token: &[u8], now: u64) -> Option<Arc<str>> {
+        let (name, code) = form::parse(token)?;
+        let place = Place { owner, code };
+        let mut held = self.lock();
+        let entry = held.entries.get(&place).filter(|entry| *entry.kept.name == *name)?;
+        if entry.kept.seen + self.bounds.ttl < now {
+            return None;
+        }
+        let value = Arc::clone(&entry.kept.value);
+        self.renew(&mut held, place, now);
+        Some(value)
+    }
+
+    /// Notes that an entry was seen; false where there is none.
+    fn renew(&self, held: &mut Held, place: Place, now: u64) -> bool {
+        let turn = held.next_turn();
+        let Some(entry) = held.entries.get_mut(&place) else { return false };
+        entry.kept.seen = entry.kept.seen.max(now);
+        held.order.remove(&entry.turn);
+        entry.turn = turn;
+        held.order.insert(turn, place);
+        if now >= entry.written + self.bounds.ttl / WRITE_PART {
+            entry.written = now;
+            (self.on_change)((place, Some(entry.kept.clone())));
+        }
+        true
+    }
+
+    /// Forgets what has expired and what is too much.
+    fn trim(&self, held: &mut Held, now: u64) {
+        while let Some((_, place)) = held.order.first_key_value() {
+            let place = *place;
+            let expired =
+                held.entries.get(&place).is_none_or(|entry| entry.kept.seen + self.bounds.ttl < now);
+            let full = held.entries.len() > self.bounds.entries || held.bytes > self.bounds.bytes;
+            if !expired && !full {
+                return;
+            }
+            held.remove(place);
+            (self.on_change)((place, None));
+        }
+    }
+
+    fn tag(&self, parts: &[&[u8]]) -> [u8; 32] {
+        let mut context = hmac::Context::with_key(&self.key);
+        parts.iter().for_each(|part| context.update(part));
+        let tag = context.sign();
+        std::array::from_fn(|at| tag.as_ref()[at])
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Held> {
+        // Entries and their order change together, and nothing between the two can panic.
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Held {
+    fn next_turn(&mut self) -> u64 {
+        self.turn += 1;
+        self.turn
+    }
+
+    fn insert(&mut self, place: Place, kept: Kept, written: u64) {
+        self.remove(place);
+        let turn = self.next_turn();
+        self.bytes += kept.value.len();
+        self.order.insert(turn, place);
+        self.entries.insert(place, Entry { kept, written, turn });
+    }
+
+    fn remove(&mut self, place: Place) {
+        if let Some(entry) = self.entries.remove(&place) {
+            self.bytes -= entry.kept.value.len();
+            self.order.remove(&entry.turn);
+        }
+    }
+}
