@@ -102,13 +102,20 @@ impl Set {
             let attack = text.attack.as_deref().filter(|_| positive);
             let place = attack.and_then(|attack| text.text.find(attack).map(|at| at..at + attack.len()));
             cut(&text.text, |bytes, features| {
-                let positive = positive && place.as_ref().is_none_or(|at| at.start < bytes.end && bytes.start < at.end);
+                let positive =
+                    positive && place.as_ref().is_none_or(|at| at.start < bytes.end && bytes.start < at.end);
                 windows.push(Window { features, positive, text: number, weight: 1.0, cleaned: false });
             });
             if let Some(at) = place {
                 let clean = [&text.text[..at.start], &text.text[at.end..]].concat();
                 cut(&clean, |_, features| {
-                    windows.push(Window { features, positive: false, text: number, weight: 1.0, cleaned: true });
+                    windows.push(Window {
+                        features,
+                        positive: false,
+                        text: number,
+                        weight: 1.0,
+                        cleaned: true,
+                    });
                 });
             }
             // A long text counts more than a short one, but not by its length.
@@ -127,7 +134,10 @@ impl Set {
             let known = best.entry(window.text).or_insert(f64::NEG_INFINITY);
             *known = known.max(*score);
         }
-        best.into_iter().filter(|(text, _)| self.texts[*text].head.is_some() == positive).map(|(_, score)| score).collect()
+        best.into_iter()
+            .filter(|(text, _)| self.texts[*text].head.is_some() == positive)
+            .map(|(_, score)| score)
+            .collect()
     }
 }
 
@@ -155,7 +165,8 @@ fn cut(text: &str, mut each: impl FnMut(std::ops::Range<usize>, Vec<(u32, f32)>)
         let mut both = last.clone();
         now.keys().for_each(|bucket| *both.entry(*bucket).or_insert(0.0) += 1.0);
         let count: f32 = both.values().sum();
-        let features = both.into_iter().map(|(bucket, times)| (bucket, times / count.max(1.0).sqrt())).collect();
+        let features =
+            both.into_iter().map(|(bucket, times)| (bucket, times / count.max(1.0).sqrt())).collect();
         each(before..from + length, features);
         (before, from, last) = (from, from + length, now);
     }
@@ -167,9 +178,12 @@ fn group(texts: &mut [Text]) {
     let mut seen: HashMap<u64, usize> = HashMap::new();
     for (number, text) in texts.iter().enumerate() {
         let lower = text.attack.as_ref().unwrap_or(&text.text).to_lowercase();
-        let words: Vec<&str> = lower.split(|at: char| !at.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+        let words: Vec<&str> =
+            lower.split(|at: char| !at.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
         for shingle in words.windows(SHINGLE.min(words.len()).max(1)) {
-            let hash = shingle.iter().fold(0, |hash, word| word.bytes().fold(mix(hash), |hash, byte| mix(hash ^ u64::from(byte))));
+            let hash = shingle
+                .iter()
+                .fold(0, |hash, word| word.bytes().fold(mix(hash), |hash, byte| mix(hash ^ u64::from(byte))));
             let other = *seen.entry(hash).or_insert(number);
             let (one, other) = (root(&mut parents, number), root(&mut parents, other));
             parents[one] = other;

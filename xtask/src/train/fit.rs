@@ -29,7 +29,9 @@ impl Line {
 pub fn fit(windows: &[&Window], cost: f64) -> Line {
     let mut line = Line { weights: vec![0.0; BUCKETS], bias: 0.0 };
     let bound: Vec<f64> = windows.iter().map(|window| cost * window.weight).collect();
-    let square = |window: &&Window| 1.0 + window.features.iter().map(|(_, value)| f64::from(value * value)).sum::<f64>();
+    let square = |window: &&Window| {
+        1.0 + window.features.iter().map(|(_, value)| f64::from(value * value)).sum::<f64>()
+    };
     let squares: Vec<f64> = windows.iter().map(square).collect();
     let mut dual: Vec<f64> = bound.iter().map(|bound| bound * 0.001).collect();
     for (window, dual) in windows.iter().zip(&dual) {

@@ -9,9 +9,8 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
 use super::features::{self, BUCKETS};
+use super::scorer::{MAX_HEADS, Scorer, Sums};
 
-/// The most heads a model has.
-pub(crate) const MAX_HEADS: usize = 4;
 /// The model that comes with the gateway.
 static BUILTIN: LazyLock<Arc<Model>> = LazyLock::new(|| {
     let read = Model::read(include_bytes!("../../../data/models/firewall.gwng"));
@@ -33,7 +32,9 @@ pub enum ModelError {
     #[error("cannot read it: {0}")]
     Unreadable(std::io::Error),
     /// Not a file of this sort, or of another version.
-    #[error("it is no model of `cargo xtask train` of this version; train it again, or name an ONNX file `*.onnx`")]
+    #[error(
+        "it is no model of `cargo xtask train` of this version; train it again, or name an ONNX file `*.onnx`"
+    )]
     NotAModel,
     /// Cut off, or changed since it was written.
     #[error("it is damaged: its checksum does not fit; copy or train it again")]
@@ -54,21 +55,6 @@ struct Head {
     scale: f32,
     middle: f32,
     slope: f32,
-}
-
-/// The sums of one segment or of several.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Sums {
-    count: u32,
-    heads: [i32; MAX_HEADS],
-}
-
-impl Sums {
-    /// Both together.
-    pub fn and(self, other: Sums) -> Sums {
-        let heads = std::array::from_fn(|head| self.heads[head] + other.heads[head]);
-        Sums { count: self.count + other.count, heads }
-    }
 }
 
 impl Model {
@@ -119,18 +105,18 @@ impl Model {
         Ok(Model { heads, weights, note: String::from_utf8_lossy(note).into_owned() })
     }
 
-    /// The number of the head of a name.
-    pub fn head(&self, name: &str) -> Option<usize> {
-        self.heads.iter().position(|head| head.name == name)
-    }
-
     /// On what data it was trained, when, and how well it did on data it had not seen.
     pub fn note(&self) -> &str {
         &self.note
     }
+}
 
-    /// Adds up the weights of a segment, which is in lower case.
-    pub(super) fn sums(&self, segment: &[u8]) -> Sums {
+impl Scorer for Model {
+    fn head(&self, name: &str) -> Option<usize> {
+        self.heads.iter().position(|head| head.name == name)
+    }
+
+    fn look(&self, segment: &[u8]) -> Sums {
         let mut heads = [0i32; MAX_HEADS];
         let weights = &self.weights[..BUCKETS];
         let count = features::each(segment, |bucket| {
@@ -140,16 +126,15 @@ impl Model {
         Sums { count, heads }
     }
 
-    /// How likely it is that a passage is what a head tells, 0 to 1.
-    pub(super) fn probability(&self, head: usize, sums: Sums) -> f32 {
+    fn probability(&self, head: usize, before: Sums, now: Sums) -> f32 {
         let Head { bias, scale, middle, slope, .. } = self.heads[head];
-        let score = bias + scale * sums.heads[head] as f32 / (sums.count.max(1) as f32).sqrt();
+        let (count, sum) = (before.count + now.count, before.heads[head] + now.heads[head]);
+        let score = bias + scale * sum as f32 / (count.max(1) as f32).sqrt();
         let logit = (AT_MIDDLE / (1.0 - AT_MIDDLE)).ln() + slope * (score - middle);
         1.0 / (1.0 + (-logit).exp())
     }
 
-    /// Bytes of the weights.
-    pub fn memory(&self) -> usize {
+    fn memory(&self) -> usize {
         self.weights.len() * MAX_HEADS
     }
 }
@@ -174,7 +159,9 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], ModelError> {
 
 /// FNV-1a, 64 bits: finds damage, not malice.
 fn checksum(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xCBF2_9CE4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3))
+    bytes
+        .iter()
+        .fold(0xCBF2_9CE4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3))
 }
 
 impl std::fmt::Debug for Model {

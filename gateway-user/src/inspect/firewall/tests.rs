@@ -1,6 +1,6 @@
 //! Scored rules over whole texts and streams.
 
-use super::Watch;
+use super::{Source, Watch};
 use crate::inspect::{Action, Engine, Finding, RuleSet};
 use crate::wire::event::{Direction, Kind};
 
@@ -26,8 +26,9 @@ fn engine() -> Engine {
 
 fn judge(engine: &Engine, kind: Kind, pieces: &[&[u8]]) -> Vec<Finding> {
     let (mut watch, mut found) = (Watch::new(), Vec::new());
-    pieces.iter().for_each(|piece| watch.push(engine, Direction::Request, kind, piece, &mut found));
-    watch.finish(engine, Direction::Request, kind, &mut found);
+    let source = Source { engine, direction: Direction::Request, kind };
+    pieces.iter().for_each(|piece| watch.push(source, piece, &mut found));
+    watch.finish(source, &mut found);
     found
 }
 
