@@ -218,7 +218,7 @@ fn another_principal_gets_no_value() {
 #[test]
 fn raw_bodies_get_what_needs_no_escapes() {
     let [a, b] = both();
-    let options = ReplyOptions { event_stream: false, ..ReplyOptions::default() };
+    let options = ReplyOptions { framing: None, ..ReplyOptions::default() };
     let key = format!("{a}{KEY}");
     for (text, expected) in [
         (format!("so {a}, {b} [x] {KEY} {a}"), format!("so {MAIL}, {b} [x] [KEY] {MAIL}")),
