@@ -34,7 +34,8 @@ struct Arguments {
 enum Task {
     /// Measure the gateway beside a direct call, a byte-copying TLS relay and nginx, in one run; print the ratios.
     Bench {
-        /// `--quick`, `--json FILE`, `--rounds N`, `--seconds S`, `--only ROW`, `--check`.
+        /// `--quick`, `--json FILE`, `--rounds N`, `--seconds S`, `--only ROW`, `--check`; `inspect` first measures the
+        /// inspection engine alone, with `--quick`, `--only TEXT`, `--rules FILE`, `--check`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
@@ -77,7 +78,9 @@ fn dispatch(task: Task) -> Result<ExitCode> {
     let root = root()?;
     match task {
         Task::Bench { arguments } => {
-            install::packages(install::BENCH)?;
+            if arguments.first().is_none_or(|first| first != "inspect") {
+                install::packages(install::BENCH)?;
+            }
             bench::run(&arguments).map(|()| ExitCode::SUCCESS)
         }
         Task::Demo { arguments } => demo::run(&root, &arguments),

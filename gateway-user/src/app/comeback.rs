@@ -127,5 +127,9 @@ fn attach(
         place: Some(place.clone()),
         steer: Some(options),
     };
-    Ok(Some((shared.serve(wanted, Arc::clone(&before.engine), Some(steer)), listening, listener)))
+    Ok(Some((
+        shared.serve(wanted, Arc::clone(&before.engine), Arc::clone(&before.tools), Some(steer)),
+        listening,
+        listener,
+    )))
 }

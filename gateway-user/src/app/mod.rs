@@ -12,6 +12,7 @@ mod secret;
 mod serving;
 mod spaces;
 mod steer;
+mod tools;
 mod vault;
 
 use std::{
@@ -38,7 +39,7 @@ use crate::{
     config::{Config, Dictionary, Mode, Place},
     flow::{Coverage, Remembered, Running, Services, Untrusted},
     identity::Digester,
-    inspect::{Action, Engine, RuleSet},
+    inspect::{Action, Engine, RuleSet, tools::Policy},
     ledger::{Budget, Ledger, Nanos, Prices, ScopeName, Window},
     provider::Catalog,
     store::{Sled, Store},
@@ -105,6 +106,8 @@ impl App {
         let ledger = Arc::new(open_ledger(config, &store, apps.iter().map(|app| (&*app.name, &app.config)))?);
         let key = secret::digest_key(&config.state)?;
         let engines = engines(&apps, &key)?;
+        let policies = apps.iter().map(|app| tools::policy(&app.config, &key));
+        let policies = policies.collect::<anyhow::Result<Vec<_>>>()?;
         let tokenizes = engines.iter().any(|engine| engine.tokenizes());
         let tokens = tokenizes.then(|| Keeper::open(config, Arc::clone(&store))).transpose()?;
         let trust = trust(config, &catalog)?;
@@ -130,8 +133,9 @@ impl App {
         let served: Vec<Served> = apps
             .into_iter()
             .zip(engines)
+            .zip(policies)
             .zip(steers)
-            .map(|((app, engine), steer)| shared.serve(app, engine, steer))
+            .map(|(((app, engine), tools), steer)| shared.serve(app, engine, tools, steer))
             .collect();
         let services = served.first().map(|first| Arc::clone(&first.services));
         let services = services.context("there is no app to serve")?;
@@ -171,7 +175,13 @@ struct Shared {
 }
 
 impl Shared {
-    fn serve(&self, app: Wanted, engine: Arc<Engine>, steer: Option<Arc<Steering>>) -> Served {
+    fn serve(
+        &self,
+        app: Wanted,
+        engine: Arc<Engine>,
+        tools: Arc<Policy>,
+        steer: Option<Arc<Steering>>,
+    ) -> Served {
         if let Some(steer) = &steer {
             self.exempt.add(steer);
         }
@@ -183,6 +193,7 @@ impl Shared {
             config: app.config,
             catalog: self.catalog.clone(),
             engine,
+            tools,
             ledger: Arc::clone(&self.ledger),
             journal: Arc::clone(&self.journal),
             leaves: Arc::clone(&self.leaves),

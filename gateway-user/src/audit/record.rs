@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::chain::Digest;
 use super::id::FlowId;
 use crate::inspect::Action;
+use crate::inspect::tools::Used;
 use crate::ledger::Nanos;
 use crate::wire::event::{Direction, Kind, Usage};
 
@@ -70,6 +71,9 @@ pub struct Record {
     /// What the rules found.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Finding>,
+    /// The tools the model called, and the results it was given since its last call.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<Used>,
     /// How the flow ended.
     pub verdict: Verdict,
     /// The WebSocket connection this exchange ran on, by its own record's id.
@@ -116,6 +120,7 @@ impl Record {
             cost: Nanos::ZERO,
             estimated: false,
             findings: Vec::new(),
+            tools: Vec::new(),
             verdict: Verdict::Allowed,
             connection: None,
             messages: None,

@@ -88,6 +88,7 @@ pub(super) fn settle(top: &mut Config) -> Result<(), Vec<Problem>> {
             }
         }
         layers::derive(&mut app.config);
+        problems.extend(super::tools::check(&app.config));
     }
     top.apps = apps;
     if problems.is_empty() { Ok(()) } else { Err(problems) }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::read::{self, Read};
 use super::values::dollars;
-use super::{Config, apps, node::Node};
+use super::{Config, apps, node::Node, tools};
 
 /// One key.
 #[derive(Debug)]
@@ -89,6 +89,28 @@ keys! {
         rules.dictionaries = read::dictionaries, show_dictionaries;
     "rules.actions": "by rule id, the action on request and on reply: allow, warn, redact or block; on request also tokenize",
         rules.actions = read::actions, show_actions;
+    "tool_calling.enabled": "whether models may call tools at all",
+        tool_calling.enabled = tools::flag, ToString::to_string;
+    "tool_calling.duplicate_detection": "whether a call is refused that was made before, again and again, with the same result",
+        tool_calling.duplicate_detection = tools::flag, ToString::to_string;
+    "tool_calling.max_duplicates": "times the same call may give the same result since the user's last text, 1 to 1000",
+        tool_calling.max_duplicates = |node: &_| read::number(node, 1..=1000).map(|count| count as u32), ToString::to_string;
+    "tool_calling.max_iterations": "rounds of tool calls since the user's last text, 1 to 10000; none does not count",
+        tool_calling.max_iterations = tools::rounds, |most: &Option<u32>| most.map_or("none".to_owned(), |most| most.to_string());
+    "tools.policy": "what every call is checked for: fs_safe (paths inside the sandbox), net_safe (public hosts only), shell_safe (no harmful commands)",
+        tools.policies = tools::policies, join;
+    "tools.sandbox": "folders in which paths of calls must lie under fs_safe; relative paths count from the first",
+        tools.sandbox = |node: &_| read::list(node, read::path), join_paths;
+    "tools.allow": "names of tools that may be called, * and ? as wildcards; none means all",
+        tools.allow = tools::patterns, join;
+    "tools.deny": "names of tools that may not be called",
+        tools.deny = tools::patterns, join;
+    "tools.arguments": "what arguments may be: tool (a name), argument (a key, or a JSON pointer), allow or deny (a regular expression)",
+        tools.arguments = tools::arguments, |rules: &Vec<_>| tools::show_arguments(rules);
+    "tools.commands": "commands that shell calls may not hold: their first words, * and ? as wildcards",
+        tools.commands = tools::patterns, join;
+    "tools.refused": "replace puts a call that no tool answers, with the reason, in place of a refused one; cut ends the answer",
+        tools.refused = read::choice, ToString::to_string;
     "tokens.ttl": "how long a token is good after its value was last seen, 1m to 365d (in s, m, h or d)",
         tokens.ttl = |node: &_| read::duration(node, 60..=365 * 86_400), show_duration;
     "tokens.entries": "most tokens kept, 100 to 1000000; those not seen for longest go first",

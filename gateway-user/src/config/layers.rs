@@ -210,6 +210,7 @@ impl Build {
             self.problems.extend(problems);
         }
         derive(&mut self.config);
+        self.problems.extend(super::tools::check(&self.config));
         if self.problems.is_empty() { Ok(self.config) } else { Err(self.problems) }
     }
 }

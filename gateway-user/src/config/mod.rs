@@ -9,7 +9,9 @@ mod place;
 mod problem;
 mod read;
 mod suggest;
+#[macro_use]
 mod values;
+mod tools;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -24,6 +26,7 @@ pub use layers::{Layers, Overrides};
 pub use place::Place;
 pub use problem::{Origin, Problem};
 pub use suggest::did_you_mean;
+pub use tools::{ArgumentRule, MAX_TOOL_PATTERN, MAX_TOOL_RULES, Refused, ToolCalling, ToolPolicy, Tools};
 pub use values::{
     Action, Cut, Dictionary, Fail, Limits, LocalEngine, Mode, Plain, Quic, ReportingPaths, RuleActions,
     Rules, SteerScope, Tokens, Treatment, UnknownModel, Untrusting, Via, WebSocket, dollars, nano_dollars,
@@ -71,6 +74,10 @@ pub struct Config {
     pub websocket: WebSocket,
     /// What is looked for, and what is done about it.
     pub rules: Rules,
+    /// How often tools may be called.
+    pub tool_calling: ToolCalling,
+    /// Which tools may be called, with which arguments.
+    pub tools: Tools,
     /// What is kept of the tokens that rules give.
     pub tokens: Tokens,
     /// Provider files beside the built-in ones.
@@ -125,6 +132,8 @@ impl Config {
             cut: Cut::Text,
             websocket: WebSocket::Inspect,
             rules: Rules::default(),
+            tool_calling: ToolCalling::default(),
+            tools: Tools::default(),
             tokens: Tokens { ttl: Duration::from_secs(30 * 86_400), entries: 100_000 },
             providers: vec![],
             local: ["ollama", "lmstudio"].map(|id| LocalEngine { id: id.to_owned(), address: None }).to_vec(),

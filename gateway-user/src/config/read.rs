@@ -337,7 +337,7 @@ fn reply_action(node: &Node) -> Read<Action> {
 }
 
 /// The values of a block that may have only these keys.
-fn block<'n, const N: usize>(node: &'n Node, keys: [&str; N]) -> Read<[Option<&'n Node>; N]> {
+pub(super) fn block<'n, const N: usize>(node: &'n Node, keys: [&str; N]) -> Read<[Option<&'n Node>; N]> {
     let Value::Map(entries) = &node.value else {
         return wrong(
             node,

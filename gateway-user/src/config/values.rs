@@ -21,13 +21,13 @@ pub(super) trait Choice: Copy + PartialEq + 'static {
 
 macro_rules! choice {
     ($name:ident { $($word:literal => $variant:ident),+ }) => {
-        impl Choice for $name {
+        impl $crate::config::values::Choice for $name {
             const WORDS: &'static [(&'static str, Self)] = &[$(($word, $name::$variant)),+];
         }
 
         impl std::fmt::Display for $name {
             fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                out.write_str(self.word())
+                out.write_str($crate::config::values::Choice::word(*self))
             }
         }
     };

@@ -23,6 +23,7 @@ use crate::{
     inspect::{
         Action, Engine,
         request::{JudgeOptions, Judged, Located, judge},
+        tools::Guard,
     },
     ledger::estimate,
     provider::{Class, Route},
@@ -133,8 +134,11 @@ async fn infer(site: &Arc<Site>, mut flow: Flow, route: Route, request: Request<
         }
     };
     let tokens = flow.tokens();
-    let options =
-        JudgeOptions { ask_usage: route.charged && site.host.asks_usage(), tokens: tokens.as_ref() };
+    let options = JudgeOptions {
+        ask_usage: route.charged && site.host.asks_usage(),
+        tokens: tokens.as_ref(),
+        tools: Some(&site.services.tools),
+    };
     let mut judged = judge(&site.services.engine, route.dialect, &text, options);
     // Some dialects name the model in the path.
     judged.model = judged.model.or_else(|| route.model.clone());
@@ -186,6 +190,7 @@ async fn infer(site: &Arc<Site>, mut flow: Flow, route: Route, request: Request<
         strip_usage: judged.asked_usage,
         with_usage: judged.wants_usage || !judged.asked_usage,
         request: digest,
+        guard: Guard { policy: Arc::clone(&site.services.tools), history: judged.history },
     };
     reply::carry(site, flow, expected, sent).await
 }
@@ -202,6 +207,14 @@ pub fn take_in(site: &Site, flow: &mut Flow, raw: &Bytes, judged: &Judged) -> Re
         record.stream = judged.stream;
     });
     flow.found(Direction::Request, &judged.findings);
+    flow.called(&judged.history.results);
+    if let Some(because) = judged.history.refused(&site.services.tools) {
+        let message = format!("this request was refused: {}", because.why());
+        if site.services.tools.is_enforced() {
+            return Err(Stop::Refused { reason: Reason::PolicyBlocked, message });
+        }
+        flow.warn(&message);
+    }
     if judged.action == Action::Block {
         let message = why(&site.services.engine, "request", &judged.findings);
         return Err(Stop::Refused { reason: Reason::PolicyBlocked, message });

@@ -12,13 +12,20 @@ use super::{coverage::Row, path::Origin, services::Services, site::Site};
 use crate::{
     audit::{Finding as Found, FlowId, Principal as Recorded, Record, Verdict},
     capture::Door,
-    inspect::{Action, Tokens, request::Located},
+    inspect::{
+        Action, Tokens,
+        request::Located,
+        tools::{Outcome, Used},
+    },
     ledger::{Refused, Reservation, ScopeName, Settle, estimate::Running},
     wire::event::{Direction, Usage},
 };
 
 /// Findings kept in one record; more of them are counted with the last.
 const MOST_FINDINGS: usize = 64;
+
+/// Tool calls and results kept in one record; the last ones of more are left out.
+const MOST_USED: usize = 128;
 
 /// What stands in the place of a method in the record of an exchange on a WebSocket.
 const ON_WEBSOCKET: &str = "WEBSOCKET";
@@ -244,6 +251,21 @@ impl Flow {
                     digest: finding.digest_hex(),
                 };
                 keep(&mut open.record.findings, found);
+            }
+        });
+    }
+
+    /// Takes tool calls and results into the record.
+    pub fn called(&mut self, used: &[Used]) {
+        self.with(|open| {
+            for one in used.iter().take(MOST_USED.saturating_sub(open.record.tools.len())) {
+                let verdict = match one.outcome {
+                    Outcome::Allowed | Outcome::Result => Verdict::Allowed,
+                    Outcome::Warned => Verdict::Warned,
+                    Outcome::Refused => Verdict::Redacted,
+                };
+                raise(&mut open.record.verdict, verdict);
+                open.record.tools.push(one.clone());
             }
         });
     }

@@ -27,6 +27,7 @@ use crate::{
         Action,
         reply::{ReplyOptions, ReplyStream},
         request::judge_reply,
+        tools::Guard,
     },
     upstream::{Lease, Sent},
     wire::{
@@ -50,6 +51,8 @@ pub struct Expected {
     pub with_usage: bool,
     /// The request, for remembering a cut.
     pub request: RequestDigest,
+    /// What its tool calls are judged by.
+    pub guard: Guard,
 }
 
 /// Carries an inspected answer to the client.
@@ -141,7 +144,7 @@ fn streamed(
         ..ReplyOptions::default()
     };
     let stream = ReplyStream::new(Arc::clone(&services.engine), expected.dialect, options);
-    let stream = stream.restoring(flow.tokens());
+    let stream = stream.restoring(flow.tokens()).guarded(expected.guard);
     // Warn mode changes nothing, so what is encoded goes out as it came, and only a copy of it is decoded.
     let observed = decoder.is_some() && services.config.mode == Mode::Warn;
     if !observed {
@@ -205,8 +208,10 @@ async fn whole(
         }
     };
     let tokens = flow.tokens();
-    let judged = judge_reply(&site.services.engine, tokens.as_ref(), expected.dialect, &text);
+    let (engine, guard) = (&site.services.engine, Some(&expected.guard));
+    let judged = judge_reply(engine, tokens.as_ref(), expected.dialect, &text, guard);
     flow.found(Direction::Reply, &judged.findings);
+    flow.called(&judged.used);
     site.services.counters.tokens_restored.add(judged.restored);
     flow.usage(judged.usage, true);
     flow.note(|record| record.reply.before = Some(Digest::of(&raw)));
@@ -216,6 +221,10 @@ async fn whole(
     }
     if judged.action == Action::Block {
         let message = exchange::why(&site.services.engine, "answer", &judged.findings);
+        return Err((flow, Stop::Refused { reason: Reason::PolicyBlocked, message }));
+    }
+    if let Some(because) = judged.refused {
+        let message = format!("this answer was refused: it calls a tool, and {}", because.why());
         return Err((flow, Stop::Refused { reason: Reason::PolicyBlocked, message }));
     }
     let body = match judged.body {

@@ -18,7 +18,7 @@ use crate::{
     capture::{Exempt, Steering},
     config::Config,
     identity::Digester,
-    inspect::{Engine, Vault},
+    inspect::{Engine, Vault, tools},
     ledger::Ledger,
     provider::{Catalog, Host},
     telemetry::Counters,
@@ -40,6 +40,8 @@ pub struct Services {
     pub catalog: Catalog,
     /// The compiled rules.
     pub engine: Arc<Engine>,
+    /// What tools may be called.
+    pub tools: Arc<tools::Policy>,
     /// Tokens and their values, where the rules give tokens.
     pub vault: Option<Arc<Vault>>,
     /// Budgets and prices.

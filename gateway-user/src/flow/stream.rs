@@ -317,6 +317,7 @@ impl Inspected {
         counters.held_bytes_highest.highest(self.most_held as u64);
         counters.tokens_restored.add(stream.restored());
         flow.found(Direction::Reply, stream.findings());
+        flow.called(stream.used());
         flow.usage(stream.usage(), complete && stream.is_complete());
         let (before, after) = (Digest::finish(self.before.clone()), Digest::finish(self.after.clone()));
         let model = stream.model().map(str::to_owned);
@@ -339,6 +340,7 @@ pub fn why(engine: &Engine, stop: Stop) -> String {
             let rule = engine.rule(rule);
             format!("this answer was cut by rule {} ({})", rule.id, rule.description)
         }
+        Stop::Tool(because) => format!("this answer was cut: it calls a tool, and {}", because.why()),
         Stop::Held => "this answer was cut: more of it had to be held back than is allowed".to_owned(),
         Stop::Broken => "this answer was cut: one of its frames is damaged".to_owned(),
         Stop::TooLong => "this answer was cut: one of its events is too long to be inspected".to_owned(),

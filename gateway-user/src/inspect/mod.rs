@@ -15,6 +15,7 @@ pub mod rules;
 pub mod running;
 pub mod scan;
 pub mod tokens;
+pub mod tools;
 pub mod view;
 
 mod validate;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::inspect::request::Located;
+use crate::inspect::tools::{Because, Gate, Guard, Used};
 use crate::inspect::{Engine, RuleIndex, Tokens};
 use crate::wire::Dialect;
 use crate::wire::dialects::{CutStyle, Ending, Reason};
@@ -65,6 +66,8 @@ pub enum Stop {
     TooLong,
     /// A frame is damaged, and with it all that follows.
     Broken,
+    /// A tool call is refused, and nothing can stand in its place.
+    Tool(Because),
 }
 
 /// Bytes that may go to the client.
@@ -88,6 +91,8 @@ pub struct ReplyStream {
     engine: Arc<Engine>,
     dialect: &'static dyn Dialect,
     options: ReplyOptions,
+    /// Whether anything may change or stop the reply.
+    enforces: bool,
     tokens: Option<Tokens>,
     body: Body,
 }
@@ -103,13 +108,23 @@ enum Body {
 impl ReplyStream {
     /// A stream before its first byte.
     pub fn new(engine: Arc<Engine>, dialect: &'static dyn Dialect, options: ReplyOptions) -> ReplyStream {
+        let enforces = enforces(&engine);
         let body = match options.framing {
             Some(framing) => {
                 Body::Events(Box::new(Events::new(Arc::clone(&engine), dialect, options, framing)))
             }
             None => Body::Raw(Box::new(Raw::new(Arc::clone(&engine), options, None))),
         };
-        ReplyStream { engine, dialect, options, tokens: None, body }
+        ReplyStream { engine, dialect, options, enforces, tokens: None, body }
+    }
+
+    /// The same stream, with its tool calls judged and recorded; to be asked for before its first byte.
+    pub fn guarded(mut self, guard: Guard) -> ReplyStream {
+        self.enforces |= guard.policy.may_hold();
+        if let Body::Events(events) = &mut self.body {
+            events.gate = Some(Box::new(Gate::new(guard)));
+        }
+        self
     }
 
     /// Gives the client the values of `tokens` in place of the tokens the model writes, once its text is judged. Call it
@@ -130,7 +145,7 @@ impl ReplyStream {
         match &mut self.body {
             Body::Events(events) => {
                 events.push(chunk, out);
-                if matches!(events.stop, Some(Stop::TooLong | Stop::Broken)) && !enforces(&self.engine) {
+                if matches!(events.stop, Some(Stop::TooLong | Stop::Broken)) && !self.enforces {
                     self.give_up_events(out);
                 }
             }
@@ -220,6 +235,11 @@ impl ReplyStream {
             Body::Events(events) => &events.findings,
             Body::Raw(raw) | Body::Rest(_, raw) => &raw.findings,
         }
+    }
+
+    /// The tool calls so far, as they are recorded; [`MOST_CALLS`](crate::inspect::tools::MOST_CALLS) at most.
+    pub fn used(&self) -> &[Used] {
+        self.events().map_or(&[], Events::used)
     }
 
     /// How many tokens became values again.

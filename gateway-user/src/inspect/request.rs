@@ -3,6 +3,7 @@
 mod document;
 mod string;
 
+use crate::inspect::tools::{Because, Guard, History, Policy, Used, judge_whole};
 use crate::inspect::{Action, Engine, Finding, Tokens};
 use crate::wire::Dialect;
 use crate::wire::edit::Edit;
@@ -30,6 +31,8 @@ pub struct Located {
 pub struct JudgeOptions<'a> {
     /// Also make it ask for usage at the end of its stream, see [`Judged::asked_usage`].
     pub ask_usage: bool,
+    /// Also read what tools were called before, for this policy.
+    pub tools: Option<&'a Policy>,
     /// Whose tokens take the place of values; without them such values are masked.
     pub tokens: Option<&'a Tokens>,
 }
@@ -61,6 +64,8 @@ pub struct Judged {
     pub text: u64,
     /// Bytes of base64 payloads (pictures, sound, documents), which are not read as text.
     pub payload: u64,
+    /// What tools were called before.
+    pub history: History,
     /// Why the body is not what its dialect says. It was judged as raw bytes instead.
     pub broken: Option<JsonError>,
 }
@@ -82,7 +87,9 @@ pub fn judge(engine: &Engine, dialect: &dyn Dialect, body: &[u8], options: Judge
         document.edits.push(Edit { span, text });
     }
     let facts = &document.reading.facts;
+    let read = |policy| History::read(policy, body, &document.reading);
     Judged {
+        history: options.tools.map(read).unwrap_or_default(),
         action: document.action,
         body: document.edited(body),
         model: text_of(body, facts.model),
@@ -114,6 +121,10 @@ pub struct JudgedReply {
     pub usage: Option<Usage>,
     /// Decoded bytes of text in the reply.
     pub text: u64,
+    /// The tools it calls, as they are recorded.
+    pub used: Vec<Used>,
+    /// A tool call is refused, and nothing can stand in its place: the reply may not go out.
+    pub refused: Option<Because>,
     /// How many tokens became values again.
     pub restored: u64,
     /// Why the body is not what its dialect says. It was judged as raw bytes instead.
@@ -121,16 +132,22 @@ pub struct JudgedReply {
 }
 
 /// Judges a whole reply, as [`judge`] does a request. Token probabilities of a choice whose text is changed become
-/// `null`, because they repeat the text. The client gets the values of `tokens` in place of the tokens in it.
+/// `null`, because they repeat the text. The client gets the values of `tokens` in place of the tokens in it. With a
+/// `guard` its tool calls are judged, too.
 pub fn judge_reply(
     engine: &Engine,
     tokens: Option<&Tokens>,
     dialect: &dyn Dialect,
     body: &[u8],
+    guard: Option<&Guard>,
 ) -> JudgedReply {
-    let document = Document::judge(engine, Direction::Reply, tokens, dialect.reply(), body);
+    let mut document = Document::judge(engine, Direction::Reply, tokens, dialect.reply(), body);
+    let calls = guard.map(|guard| judge_whole(guard, dialect, body, &document.reading)).unwrap_or_default();
+    document.edits.extend(calls.edits);
     let facts = &document.reading.facts;
     JudgedReply {
+        used: calls.used,
+        refused: calls.stop,
         action: document.action,
         body: document.edited(body),
         model: text_of(body, facts.model),

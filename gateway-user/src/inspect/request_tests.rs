@@ -147,8 +147,8 @@ fn a_request_says_what_it_asks_for() {
 #[test]
 fn usage_is_asked_for_where_the_client_does_not() {
     let check = |body: &str, expected: Option<&str>| {
-        let judged =
-            judge(&ENGINE, &OpenAiChat, body.as_bytes(), JudgeOptions { ask_usage: true, tokens: None });
+        let options = JudgeOptions { ask_usage: true, ..JudgeOptions::default() };
+        let judged = judge(&ENGINE, &OpenAiChat, body.as_bytes(), options);
         assert_eq!(judged.asked_usage, expected.is_some(), "{body}");
         let out = judged.body.map(|body| String::from_utf8(body).expect("UTF-8"));
         assert_eq!(out.as_deref(), expected, "{body}");
@@ -181,7 +181,7 @@ fn a_whole_reply_is_masked_and_counted() {
          {{\"index\":1,\"message\":{{\"content\":\"{KEY}\"}},\"logprobs\":{{\"content\":[{{\"token\":\"{KEY}\"}}]}}}}],\
          \"usage\":{{\"prompt_tokens\":5,\"completion_tokens\":3}}}}"
     );
-    let judged = judge_reply(&ENGINE, None, &OpenAiChat, body.as_bytes());
+    let judged = judge_reply(&ENGINE, None, &OpenAiChat, body.as_bytes(), None);
     let out = String::from_utf8(judged.body.expect("changed")).expect("UTF-8");
     let start = body.find("\"message\":{\"content\":\"AKIA").expect("there");
     assert_eq!(out[..start], body[..start]);
@@ -201,8 +201,8 @@ fn damaged_bodies_do_no_harm() {
         judge(&ENGINE, &OpenAiChat, &bytes[..at], JudgeOptions::default());
         for byte in [0, b'"', b'\\', b'{', b']', 0xFF] {
             bytes[at] = byte;
-            judge(&ENGINE, &Anthropic, &bytes, JudgeOptions { ask_usage: true, tokens: None });
-            judge_reply(&ENGINE, None, &OpenAiChat, &bytes);
+            judge(&ENGINE, &Anthropic, &bytes, JudgeOptions { ask_usage: true, ..JudgeOptions::default() });
+            judge_reply(&ENGINE, None, &OpenAiChat, &bytes, None);
         }
     }
 }
@@ -272,7 +272,7 @@ fn recorded_bodies_are_read() {
             if body.starts_with(b"[") {
                 continue; // A stream as an array: its items are judged one by one.
             }
-            let judged = judge_reply(&ENGINE, None, dialect, &body);
+            let judged = judge_reply(&ENGINE, None, dialect, &body, None);
             assert!(judged.broken.is_none() && judged.body.is_none(), "{}", case.display());
             let expected: Value = serde_json::from_slice(&expected).expect("JSON");
             let usage = judged.usage.unwrap_or_default();

@@ -64,7 +64,7 @@ fn items_end_at_their_brace() {
 #[test]
 fn the_data_of_an_item_is_found() {
     let check = |event: &str, expected: Option<&str>| {
-        let data = Framing::Items().data(event.as_bytes());
+        let data = Framer::new(Framing::Items).data(event.as_bytes());
         let found = match &data {
             Data::Line(span) => Some(span.of(event.as_bytes())),
             _ => None,
@@ -81,18 +81,31 @@ fn the_data_of_an_item_is_found() {
 #[test]
 fn a_whole_event_is_not_copied_and_a_long_one_refused() {
     let chunk = Bytes::from_static(b"data: 1\n\ndata: 2\n\n");
-    let mut framer = Framing::Events();
+    let mut framer = Framer::new(Framing::Events);
     framer.push(chunk.clone());
     while let Some(place) = framer.next_event().expect("short events") {
         assert_eq!(framer.buffer()[place.clone()].as_ptr(), chunk[place].as_ptr());
     }
     for piece in [MAX_EVENT + 1, 1000] {
-        let mut framer = Framing::Events();
+        let mut framer = Framer::new(Framing::Events);
         let mut refused = false;
         for _ in 0..=MAX_EVENT / piece + 1 {
             framer.push(Bytes::from(vec![b'x'; piece]));
             refused |= framer.next_event().is_err();
         }
         assert!(refused);
+    }
+}
+
+#[test]
+fn lines_end_at_line_feeds() {
+    check(
+        Framing::Lines,
+        "{\"a\":1}\n{\"b\":2}\r\n\n{\"c\":3}",
+        &["{\"a\":1}\n", "{\"b\":2}\r\n", "\n", "{\"c\":3}"],
+    );
+    let framer = Framer::new(Framing::Lines);
+    for (line, data) in [("{\"a\":1}\r\n", "{\"a\":1}"), ("\n", ""), (" \r\n", ""), ("x", "x")] {
+        assert_eq!(framer.data(line.as_bytes()).payload(line.as_bytes()), data.as_bytes());
     }
 }

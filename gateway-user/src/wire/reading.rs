@@ -1,5 +1,6 @@
 //! Reading one JSON document through a shape: its pieces of text with their places, and its facts.
 
+mod call;
 mod scope;
 mod value;
 
@@ -7,6 +8,7 @@ use crate::wire::escape;
 use crate::wire::event::{Channel, Kind};
 use crate::wire::json::{JsonError, MAX_DEPTH, Span, Token, Tokens};
 use crate::wire::shape::{Place, Shape};
+pub use call::{Call, Role};
 use scope::Open;
 
 /// Keys and numbers shorter than this are too short to hide anything in and are not read as text.
@@ -97,6 +99,8 @@ pub struct Facts {
     pub sequence: Option<u64>,
     /// The item of the answer that the event tells of, braces included.
     pub item: Option<Span>,
+    /// Name of a tool at top level, where an event tells it beside the arguments.
+    pub tool_name: Option<(Span, bool)>,
     /// Id of that item.
     pub item_id: Option<Span>,
     /// A reason why the whole answer ended stands here.
@@ -145,6 +149,8 @@ pub struct Reading {
     pub pieces: Vec<Piece>,
     /// Everything else.
     pub facts: Facts,
+    /// Tool calls and tool results, inner ones first.
+    pub calls: Vec<Call>,
     /// Token-probability values, with the choice they belong to: they repeat the text.
     pub logprobs: Vec<(Span, u16)>,
     scopes: Vec<Open>,
@@ -163,6 +169,7 @@ impl Reading {
     pub fn clear(&mut self) {
         self.pieces.clear();
         self.facts = Facts::default();
+        self.calls.clear();
         self.logprobs.clear();
         self.scopes.clear();
         self.payloads.clear();
@@ -216,6 +223,7 @@ impl Reading {
         self.drop_payloads(0);
         if let Some(block) = self.facts.block {
             self.pieces.iter_mut().for_each(|piece| piece.channel.block = block);
+            self.calls.iter_mut().for_each(|call| call.block = block);
         }
         Ok(())
     }

@@ -17,6 +17,8 @@ pub enum Field {
     Whole(Kind),
     /// Text unless it is a `data:` URL.
     Url(Kind),
+    /// Name of the tool that a call names, or a result comes from; complete where it stands, judged like any text.
+    ToolName(Kind),
     /// A payload that is base64 unless its [`Scope::Source`] says `"type":"text"`.
     Payload(Kind),
     /// Names, ids, signatures, encrypted or binary data: no text.
@@ -54,8 +56,12 @@ pub enum Fact {
     SourceType,
     /// Kind of a streamed event.
     EventType,
-    /// Kind of a content block.
+    /// Kind of a content block; of a tool call or result, where it says so.
     BlockType,
+    /// Id of a tool call, by which its result is known.
+    CallId,
+    /// Id of the tool call that this is the result of.
+    ResultOf,
     /// Why a choice or the answer ended, or that it did; null or false while it runs.
     Finish,
     /// Number of a choice.
@@ -99,6 +105,12 @@ pub enum Scope {
     Part,
     /// One message of a conversation; its role decides the kind of its text.
     Message,
+    /// What may be a tool call: name, id and arguments in it belong together. Also blocks, items and messages may be one.
+    Call,
+    /// What a tool answered.
+    Result,
+    /// The arguments of a tool call, where they are an object and no string.
+    Arguments,
     /// A payload with its type.
     Source,
     /// Token strings of text that stands elsewhere in the document; emptied where that text is changed.
@@ -203,7 +215,9 @@ impl Shape {
             let rest = self.add_rest(field);
             self.nodes[usize::from(place)].rest = rest;
         } else {
-            self.nodes[usize::from(place)].field = field;
+            let node = &mut self.nodes[usize::from(place)];
+            node.field = field;
+            node.free_keys |= field == Field::Scope(Scope::Arguments);
         }
     }
 

@@ -24,6 +24,7 @@ use super::{
 };
 use crate::{
     audit::Verdict,
+    inspect::tools::{Guard, History},
     provider::{Class, Route},
     tls::verify::Offer,
     upstream::{Alpn, Lease, SendBody, Sent},
@@ -66,6 +67,7 @@ pub async fn carry(site: &Arc<Site>, mut flow: Flow, mut request: Request<Incomi
             strip_usage: false,
             with_usage: true,
             request: digest,
+            guard: Guard { policy: Arc::clone(&site.services.tools), history: History::default() },
         };
         return reply::carry(site, flow, expected, Sent { reply, lease }).await;
     }

@@ -21,6 +21,7 @@ use crate::{
         Action,
         reply::Released,
         request::{JudgeOptions, judge},
+        tools::History,
     },
     provider::Route,
     wire::{
@@ -106,9 +107,10 @@ impl Session {
     pub fn take_from_client(&mut self, message: Message, out: &mut Out<'_>) -> Option<Close> {
         let begun = Instant::now();
         self.messages.up += 1;
-        let tokens = self.connection.tokens();
-        let options = JudgeOptions { tokens: tokens.as_ref(), ..JudgeOptions::default() };
-        let judged = judge(&self.site.services.engine, self.route.dialect, &message.payload, options);
+        let (services, tokens) = (&self.site.services, self.connection.tokens());
+        let options =
+            JudgeOptions { tokens: tokens.as_ref(), tools: Some(&services.tools), ..JudgeOptions::default() };
+        let judged = judge(&services.engine, self.route.dialect, &message.payload, options);
         if self.route.dialect.is_known() {
             self.model = judged.model.clone().unwrap_or_else(|| std::mem::take(&mut self.model));
         }
@@ -210,7 +212,7 @@ impl Session {
         flow.answered(http::StatusCode::OK);
         let model = self.turn.stream.model().unwrap_or(&self.model);
         let reserved = if self.route.charged { flow.reserve(model, 0) } else { Ok(()) };
-        self.turn.asked = Some(Asked { flow, request: None });
+        self.turn.asked = Some(Asked { flow, request: None, history: History::default() });
         reserved.map_err(|refused| refused.to_string())
     }
 

@@ -12,6 +12,7 @@ use crate::{
     inspect::{
         Tokens,
         reply::{Released, ReplyOptions, ReplyStream},
+        tools::{Guard, History},
     },
     wire::{
         Dialect,
@@ -29,6 +30,8 @@ pub struct Asked {
     pub flow: Flow,
     /// Its request; answers nobody asked for have none.
     pub request: Option<RequestDigest>,
+    /// What tools were called before.
+    pub history: History,
 }
 
 /// A stretch of the server's messages with a holdback of its own.
@@ -61,11 +64,13 @@ impl Turn {
             held_bytes: services.config.limits.reply_held_bytes,
             ..ReplyOptions::default()
         };
+        let history = asked.as_ref().map(|asked| asked.history.clone()).unwrap_or_default();
+        let guard = Guard { policy: Arc::clone(&services.tools), history };
         let context = || digest::Context::new(&digest::SHA256);
         let stream = ReplyStream::new(Arc::clone(&services.engine), dialect, options);
         Turn {
             asked,
-            stream: stream.restoring(tokens),
+            stream: stream.restoring(tokens).guarded(guard),
             waiting: VecDeque::new(),
             before: context(),
             after: context(),
@@ -105,9 +110,11 @@ impl Turn {
         services.counters.held_bytes_highest.highest(self.most_held as u64);
         services.counters.tokens_restored.add(self.stream.restored());
         let Some(Asked { mut flow, .. }) = self.asked else {
+            connection.called(self.stream.used());
             return connection.found(Direction::Reply, self.stream.findings());
         };
         flow.found(Direction::Reply, self.stream.findings());
+        flow.called(self.stream.used());
         flow.usage(self.stream.usage(), verdict == Verdict::Allowed && self.stream.is_complete());
         let (before, after) = (Digest::finish(self.before), Digest::finish(self.after));
         let model = self.stream.model().map(str::to_owned);

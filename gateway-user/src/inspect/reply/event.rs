@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use crate::inspect::request::escaped_for;
+use crate::inspect::tools::Bit;
 use crate::wire::data::Data;
 use crate::wire::dialects::Marks;
 use crate::wire::edit::Edit;
@@ -43,6 +44,8 @@ pub struct Event {
     pub edits: Vec<Edit>,
     /// Token probabilities in the payload, and the answer they belong to.
     pub logprobs: Vec<(Span, u16)>,
+    /// What belongs to tool calls that wait or are refused.
+    pub bits: Vec<Bit>,
     /// What it does to the stream.
     pub marks: Marks,
     /// Decoded bytes of billed text.
@@ -101,6 +104,7 @@ impl Event {
             parts: Vec::new(),
             edits: vec![Edit { span: tail, text: String::new() }],
             logprobs: Vec::new(),
+            bits: Vec::new(),
             marks: self.marks,
             text: head.len().min(self.text),
             dropped: false,

@@ -1,5 +1,6 @@
 //! The machine of event streams: each event is read, its texts are scanned, and it waits until all of them are clear.
 
+mod calls;
 mod texts;
 
 use std::collections::VecDeque;
@@ -13,6 +14,7 @@ use crate::inspect::reply::track::{Deed, Place, Track};
 use crate::inspect::reply::{Released, ReplyOptions, Stop};
 use crate::inspect::request::Located;
 use crate::inspect::tokens::Restored;
+use crate::inspect::tools::Gate;
 use crate::inspect::{Action, Engine, Finding, Tokens};
 use crate::wire::Dialect;
 use crate::wire::dialects::{Marks, Sent};
@@ -51,6 +53,8 @@ pub struct Events {
     /// Something blocked stands in the event at hand.
     sealed: bool,
     scratch: Scratch,
+    /// The tool calls of the answer.
+    pub(super) gate: Option<Box<Gate>>,
 }
 
 /// A stretch of the framer's buffer to be released.
@@ -110,6 +114,7 @@ impl Events {
             errors: 0,
             sealed: false,
             scratch: Scratch::default(),
+            gate: None,
         }
     }
 
@@ -162,6 +167,7 @@ impl Events {
         if self.stop.is_none() {
             self.end_tracks(|_| true);
             self.apply(None);
+            self.end_calls();
             self.release(out);
         }
     }
@@ -234,6 +240,7 @@ impl Events {
     fn whole(&mut self, raw: Bytes, place: Option<Range<usize>>, out: &mut Vec<Released>) {
         let data = self.framer.data(&raw);
         let marks = self.read(data.payload(&raw));
+        let bits = self.calls(data.payload(&raw), &marks);
         if marks.ends_first {
             self.end_channels(&marks);
             self.apply(None);
@@ -248,7 +255,7 @@ impl Events {
         self.end_channels(&marks);
         let dropped = marks.only_usage && self.options.strip_usage;
         let fresh = self.queue.is_empty() && self.scratch.edits.is_empty() && !dropped && self.stop.is_none();
-        if fresh && self.scratch.places.is_empty() && self.all_clear(&self.scratch.parts) {
+        if fresh && bits.is_empty() && self.scratch.places.is_empty() && self.all_clear(&self.scratch.parts) {
             self.scratch.parts.clear();
             return self.pass(raw, place, marks, text, out);
         }
@@ -258,6 +265,7 @@ impl Events {
             parts: std::mem::take(&mut self.scratch.parts),
             edits: std::mem::take(&mut self.scratch.edits),
             logprobs: self.reading.logprobs.clone(),
+            bits,
             marks,
             text,
             dropped,
@@ -308,7 +316,8 @@ impl Events {
     fn release(&mut self, out: &mut Vec<Released>) {
         self.flush(out);
         while let Some(event) = self.queue.front() {
-            if event.sealed || !self.all_clear(&event.parts) {
+            let waits = self.gate.as_ref().is_some_and(|gate| gate.holds(&event.bits));
+            if event.sealed || waits || !self.all_clear(&event.parts) {
                 return;
             }
             let Some(mut event) = self.queue.pop_front() else { return };
@@ -362,7 +371,7 @@ impl Events {
         if self.sent.framing == Framing::Items {
             return;
         }
-        let Some(event) = self.queue.front_mut() else { return };
+        let Some(event) = self.queue.front_mut().filter(|event| event.bits.is_empty()) else { return };
         let [part] = &event.parts[..] else { return };
         let clear = self.tracks[part.track].clear();
         let before = event.raw.len();

@@ -1,5 +1,7 @@
 //! Streams of Gemini: as events, and as the items of one JSON array.
 
+use std::path::PathBuf;
+
 use serde_json::json;
 
 use super::*;
@@ -203,7 +205,7 @@ fn recorded_arrays_pass_byte_for_byte() {
         }
         seen += 1;
         for seed in 0..5 {
-            let outcome = run(&ENGINE, &Gemini::Bare, ARRAY(), &pieces(&stream, seed));
+            let outcome = run(&ENGINE, &Gemini::Bare, ARRAY(), &recorded::pieces(&stream, seed));
             assert_eq!(outcome.bytes, stream, "{}", case.display());
             assert!(outcome.complete && outcome.usage.is_some(), "{}", case.display());
         }

@@ -30,9 +30,23 @@ pub const MAX_RULES: usize = 4_096;
 
 const BUILTIN: &[(&str, &str)] = &[
     ("secrets.yaml (built in)", include_str!("../../../data/rules/secrets.yaml")),
+    ("secrets-models.yaml (built in)", include_str!("../../../data/rules/secrets-models.yaml")),
+    ("secrets-cloud.yaml (built in)", include_str!("../../../data/rules/secrets-cloud.yaml")),
+    ("secrets-code.yaml (built in)", include_str!("../../../data/rules/secrets-code.yaml")),
+    ("secrets-messaging.yaml (built in)", include_str!("../../../data/rules/secrets-messaging.yaml")),
+    ("secrets-payments.yaml (built in)", include_str!("../../../data/rules/secrets-payments.yaml")),
+    ("secrets-services.yaml (built in)", include_str!("../../../data/rules/secrets-services.yaml")),
+    ("secrets-data.yaml (built in)", include_str!("../../../data/rules/secrets-data.yaml")),
+    ("secrets-keys.yaml (built in)", include_str!("../../../data/rules/secrets-keys.yaml")),
+    ("pii_contact.yaml (built in)", include_str!("../../../data/rules/pii_contact.yaml")),
+    ("pii_money.yaml (built in)", include_str!("../../../data/rules/pii_money.yaml")),
+    ("pii_device.yaml (built in)", include_str!("../../../data/rules/pii_device.yaml")),
+    ("pii_id_americas.yaml (built in)", include_str!("../../../data/rules/pii_id_americas.yaml")),
+    ("pii_id_asia.yaml (built in)", include_str!("../../../data/rules/pii_id_asia.yaml")),
+    ("pii_id_europe.yaml (built in)", include_str!("../../../data/rules/pii_id_europe.yaml")),
+    ("pii_id_pacific.yaml (built in)", include_str!("../../../data/rules/pii_id_pacific.yaml")),
     ("injection.yaml (built in)", include_str!("../../../data/rules/injection.yaml")),
     ("content.yaml (built in)", include_str!("../../../data/rules/content.yaml")),
-    ("pii.yaml (built in)", include_str!("../../../data/rules/pii.yaml")),
 ];
 
 /// What is told about a rule.
@@ -184,6 +198,11 @@ impl RuleSet {
     /// What is told about each rule, in the order of ids.
     pub fn iter(&self) -> impl Iterator<Item = &RuleInfo> {
         self.rules.values().map(|rule| &rule.info)
+    }
+
+    /// The examples of all rules: texts that each hold a value.
+    pub fn examples(&self) -> impl Iterator<Item = &str> {
+        self.rules.values().flat_map(|rule| rule.examples.iter().map(String::as_str))
     }
 
     pub(crate) fn rules(&self) -> impl Iterator<Item = &Rule> {

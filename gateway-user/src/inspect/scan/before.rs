@@ -35,7 +35,8 @@ impl History {
         self.length = (kept + text.len()) as u8;
     }
 
-    fn text(&self) -> &[u8] {
+    /// That text.
+    pub fn text(&self) -> &[u8] {
         &self.bytes[..usize::from(self.length)]
     }
 }

@@ -9,7 +9,9 @@ use regex_automata::meta::Regex;
 use super::Match;
 use super::before::Before;
 use super::build;
+use super::filter::Filter;
 use super::machine::{self, Machine};
+use super::need::Needed;
 use super::starts::Starts;
 use crate::inspect::firewall::Firewall;
 use crate::inspect::rules::{MAX_AFTER, Problem, Rule, RuleErrors};
@@ -24,6 +26,8 @@ pub struct Engine {
     machines: Vec<Machine>,
     /// By direction; then the same of the rules that count inside other encodings.
     starts: [[Starts; 2]; 2],
+    filters: [Filter; 2],
+    needs: [Vec<Needed>; 2],
     befores: Vec<Before>,
     firewall: Firewall,
     cap: Action,
@@ -103,6 +107,8 @@ impl Engine {
             rules: rules.iter().map(|rule| rule.info.clone()).collect(),
             machines: built.machines,
             starts: built.starts,
+            filters: built.filters,
+            needs: built.needs,
             befores: built.befores,
             firewall,
             cap,
@@ -153,6 +159,7 @@ impl Engine {
     pub fn memory(&self) -> usize {
         self.machines.iter().map(Machine::memory).sum::<usize>()
             + self.starts.iter().flatten().map(Starts::memory).sum::<usize>()
+            + self.filters.iter().map(Filter::memory).sum::<usize>()
             + self.befores.iter().map(Before::memory).sum::<usize>()
             + self.firewall.memory()
     }
@@ -164,6 +171,16 @@ impl Engine {
     /// Where candidates begin; with `inner` only those of rules that [`Engine::counts_inside`].
     pub(super) fn starts(&self, direction: Direction, inner: bool) -> &Starts {
         &self.starts[usize::from(inner)][direction as usize]
+    }
+
+    #[inline(always)]
+    pub(super) fn filter(&self, direction: Direction) -> &Filter {
+        &self.filters[direction as usize]
+    }
+
+    #[inline(always)]
+    pub(super) fn needs(&self, direction: Direction) -> &[Needed] {
+        &self.needs[direction as usize]
     }
 
     pub(super) fn befores(&self) -> &[Before] {

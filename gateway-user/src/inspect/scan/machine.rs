@@ -9,7 +9,6 @@ use regex_automata::util::primitives::StateID;
 use regex_automata::util::{start, syntax};
 use regex_automata::{Anchored, MatchKind};
 
-use super::need::Need;
 use crate::inspect::RuleIndex;
 use crate::inspect::rules::{ByteSet, Problem, lead, word_ends};
 
@@ -37,8 +36,8 @@ pub(super) struct Machine {
     pub reach: u32,
     /// Whether its rules enforce, per direction.
     pub enforces: [bool; 2],
-    /// A byte without which nothing matches.
-    pub need: Option<Need>,
+    /// The filter's bits of its rules, per direction.
+    pub bits: [u64; 2],
     /// Which of the engine's contexts must stand before a candidate.
     pub before: Option<u16>,
     /// Whether it looks at the bytes around a match.
@@ -113,7 +112,7 @@ impl Machine {
             Kind::Tail(..) => 0,
             Kind::Words(words, _) => words.start(),
         };
-        Machine { kind, start, reach, enforces, need: None, before: None, assertions: false }
+        Machine { kind, start, reach, enforces, bits: [0; 2], before: None, assertions: false }
     }
 
     /// Steps over one byte. A match is noticed one byte after its end.

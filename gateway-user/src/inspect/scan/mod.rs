@@ -10,9 +10,12 @@ mod before;
 mod build;
 mod candidate;
 mod engine;
+mod filter;
 mod lane;
+mod lead;
 mod machine;
 mod need;
+mod next;
 mod share;
 mod starts;
 
@@ -25,7 +28,7 @@ use before::History;
 use candidate::{Accepted, Candidate};
 pub use engine::{Engine, Hold};
 use lane::{Lane, Match};
-use need::Needs;
+use next::Next;
 pub use share::Live;
 
 use crate::inspect::Finding;
@@ -39,8 +42,6 @@ pub struct Pass {
     fed: u64,
     /// Everything before is decided.
     frontier: u64,
-    /// Class of the last character's first byte, see [`starts::Starts`].
-    behind: u8,
     live: Vec<Candidate>,
     accepted: Vec<Accepted>,
     enforcing: Lane,
@@ -124,36 +125,42 @@ impl Pass {
         self.fed
     }
 
+    /// Bytes this state takes, without the text it keeps for what is held.
+    pub fn state(&self) -> usize {
+        size_of::<Pass>()
+            + self.live.capacity() * size_of::<Candidate>()
+            + self.accepted.capacity() * size_of::<Accepted>()
+            + self.enforcing.memory()
+            + self.warning.memory()
+    }
+
     fn run(&mut self, window: Window<'_>, from: usize) {
-        let starts = window.engine.starts(window.direction, self.inner);
-        let mut needs = Needs::default();
-        let (mut at, mut behind) = (from, self.behind);
-        loop {
+        let mut next = Next::new(window, self.history.text(), from);
+        let mut at = from;
+        while at < window.text.len() {
+            let (begin, bits) = next.from(at);
             match self.live.len() {
-                0 => (at, behind) = starts.skip(window.text, at, behind),
-                1 => (at, behind) = self.coast(window, at, behind),
+                0 => at = begin,
+                1 => at = self.coast(window, at, begin),
                 _ => {}
             }
             let Some(&byte) = window.text.get(at) else { break };
-            let row = starts.row(behind, byte);
-            behind = starts.behind(behind, byte);
-            if row != 0 {
-                let machines = starts.machines(row, window.text.get(at + 1).copied());
-                self.begin(window, at, machines, &mut needs);
+            if at == begin {
+                self.begin(window, at, bits);
             }
             if !self.live.is_empty() {
                 self.step(window, window.base + at as u64, byte);
             }
             at += 1;
         }
-        self.behind = behind;
     }
 
-    /// Starts candidates, but for those that the text at hand shows to come to nothing.
-    fn begin(&mut self, window: Window<'_>, at: usize, machines: &[u16], needs: &mut Needs) {
-        for &number in machines {
+    /// Starts the candidates that the filter's `bits` and what stands before allow.
+    fn begin(&mut self, window: Window<'_>, at: usize, bits: u64) {
+        let starts = window.engine.starts(window.direction, self.inner);
+        for &number in starts.machines(window.text, at, self.history.text()) {
             let machine = window.engine.machine(number);
-            if machine.need.is_none_or(|need| needs.may_match(need, window.text, at))
+            if machine.bits[window.direction as usize] & bits != 0
                 && machine.before.is_none_or(|before| self.follows(window, at, before))
             {
                 let start = window.base + at as u64;

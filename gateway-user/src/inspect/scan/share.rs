@@ -43,10 +43,9 @@ impl Live {
 
 impl Pass {
     /// A pass over text that was spaced out or encoded, which stands behind the byte `before`.
-    pub fn inner(engine: &Engine, direction: Direction, before: Option<u8>) -> Pass {
+    pub fn inner(before: Option<u8>) -> Pass {
         let mut pass = Pass { inner: true, ..Pass::default() };
         if let Some(byte) = before {
-            pass.behind = engine.starts(direction, true).behind(0, byte);
             pass.history.add(&[byte]);
         }
         pass
@@ -66,7 +65,7 @@ impl Pass {
             history: self.history.clone(),
             ..Pass::default()
         };
-        (branch.fed, branch.behind) = (self.fed, self.behind);
+        branch.fed = self.fed;
         branch.trim();
         branch
     }

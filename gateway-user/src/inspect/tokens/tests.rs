@@ -244,7 +244,7 @@ fn there_and_back(engine: &Engine, tokens: &Tokens, text: &str) -> String {
     );
     let sent = judged.body.unwrap_or_else(|| body.clone().into_bytes());
     let got: serde_json::Value = serde_json::from_slice(&sent).expect("the provider gets JSON");
-    let judged = judge_reply(engine, Some(tokens), &OpenAiChat, answer(&got).as_bytes());
+    let judged = judge_reply(engine, Some(tokens), &OpenAiChat, answer(&got).as_bytes(), None);
     let back = judged.body.unwrap_or_else(|| answer(&got).into_bytes());
     let back: serde_json::Value = serde_json::from_slice(&back).expect("the client gets JSON");
     let message = &back["choices"][0]["message"];

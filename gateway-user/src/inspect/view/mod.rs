@@ -38,4 +38,9 @@ impl Scan {
     pub fn fed(&self) -> u64 {
         self.plain.fed()
     }
+
+    /// Bytes this state takes, without the text it keeps for what is held.
+    pub fn state(&self) -> usize {
+        self.plain.state()
+    }
 }

@@ -21,9 +21,10 @@ pub(super) type Row = (&'static str, Field);
 macro_rules! block {
     ($at:literal, $kind:expr) => {
         &[
+            ($at, Field::Scope(Scope::Call)),
             (concat!($at, ".type"), Field::Fact(Fact::BlockType)),
-            (concat!($at, ".id"), Field::Exempt),
-            (concat!($at, ".tool_use_id"), Field::Exempt),
+            (concat!($at, ".id"), Field::Fact(Fact::CallId)),
+            (concat!($at, ".tool_use_id"), Field::Fact(Fact::ResultOf)),
             (concat!($at, ".file_id"), Field::Exempt),
             (concat!($at, ".caller.**"), Field::Exempt),
             (concat!($at, ".cache_control.**"), Field::Exempt),
@@ -31,8 +32,9 @@ macro_rules! block {
             (concat!($at, ".thinking"), Field::Signed(Kind::Thinking)),
             (concat!($at, ".signature"), Field::Exempt),
             (concat!($at, ".data"), Field::Exempt),
-            (concat!($at, ".name"), Field::Whole(Kind::ToolArguments)),
+            (concat!($at, ".name"), Field::ToolName(Kind::ToolArguments)),
             (concat!($at, ".server_name"), Field::Exempt),
+            (concat!($at, ".input"), Field::Scope(Scope::Arguments)),
             (concat!($at, ".input.**"), Field::Whole(Kind::ToolArguments)),
             (concat!($at, ".citations[].**"), Field::Whole(Kind::ToolResult)),
             (concat!($at, ".citations[].type"), Field::Exempt),
@@ -185,6 +187,10 @@ impl Dialect for Anthropic {
             _ => {}
         }
         marks
+    }
+
+    fn runs(&self, kind: &[u8]) -> bool {
+        matches!(kind, b"server_tool_use" | b"mcp_tool_use")
     }
 
     /// `input_tokens` excludes what was read from or written to the cache; counts in a stream are running totals.

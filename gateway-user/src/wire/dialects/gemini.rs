@@ -60,6 +60,10 @@ impl Dialect for Gemini {
         marks(facts)
     }
 
+    fn calls_are_whole(&self) -> bool {
+        true
+    }
+
     fn resumes(&self) -> bool {
         true
     }

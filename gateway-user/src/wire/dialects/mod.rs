@@ -86,6 +86,17 @@ pub trait Dialect: Send + Sync + Debug {
     /// follow whole events. Empty where the dialect has no such ending: then only breaking the connection is left.
     fn ending(&self, sent: &Sent, ending: &Ending<'_>) -> Vec<u8>;
 
+    /// Whether the provider itself runs tool calls of this kind ([`Fact::BlockType`](crate::wire::shape::Fact::BlockType)),
+    /// so that the client only hears of them.
+    fn runs(&self, _kind: &[u8]) -> bool {
+        false
+    }
+
+    /// Whether each tool call in a streamed event is complete there; else calls run on until their block or answer ends.
+    fn calls_are_whole(&self) -> bool {
+        false
+    }
+
     /// Whether a message that a client sent over a WebSocket asks for an answer: an exchange of its own.
     fn asks(&self, _message: &[u8], facts: &Facts) -> bool {
         facts.asks

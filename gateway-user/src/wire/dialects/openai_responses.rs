@@ -82,6 +82,17 @@ impl Dialect for OpenAiResponses {
         marks
     }
 
+    fn runs(&self, kind: &[u8]) -> bool {
+        const OWN: [&[u8]; 5] = [
+            b"web_search_call",
+            b"file_search_call",
+            b"code_interpreter_call",
+            b"image_generation_call",
+            b"mcp_call",
+        ];
+        OWN.contains(&kind)
+    }
+
     /// `input_tokens` includes those read from and written to the cache; `output_tokens` includes the reasoning.
     fn count(&self, tokens: &Tokenised, usage: &mut Usage) {
         if let Some(input) = tokens.input {

@@ -2,6 +2,7 @@
 
 use crate::wire::event::Kind;
 use crate::wire::json::Span;
+use crate::wire::reading::call::Named;
 use crate::wire::reading::{Piece, Reading, bit};
 use crate::wire::shape::{Field, Scope};
 
@@ -20,6 +21,8 @@ pub(super) struct Open {
     pub(super) text_source: bool,
     pub(super) finished: bool,
     pub(super) thought: bool,
+    calls: usize,
+    pub(super) named: Named,
 }
 
 impl Reading {
@@ -45,6 +48,8 @@ impl Reading {
             text_source: false,
             finished: false,
             thought: false,
+            calls: self.calls.len(),
+            named: Named::default(),
         });
     }
 
@@ -67,21 +72,30 @@ impl Reading {
     pub(super) fn leave(&mut self, depth: u32, end: u32) {
         let Some(open) = self.scopes.pop_if(|open| open.depth == depth) else { return };
         let span = Span { start: open.start, end };
+        if open.named.is_call() {
+            self.calls.push(open.named.call(open.scope, span));
+        }
         let pieces = &mut self.pieces[open.pieces..];
+        let calls = &mut self.calls[open.calls..];
         match open.scope {
             Scope::Choice => {
                 pieces.iter_mut().for_each(|piece| piece.channel.choice = open.number);
+                calls.iter_mut().for_each(|call| call.choice = open.number);
                 self.logprobs[open.logprobs..].iter_mut().for_each(|(_, choice)| *choice = open.number);
                 self.facts.choices |= bit(open.number);
                 if open.finished {
                     self.facts.finished |= bit(open.number);
                 }
             }
-            Scope::Block => pieces.iter_mut().for_each(|piece| piece.channel.block = open.number),
+            Scope::Block => {
+                pieces.iter_mut().for_each(|piece| piece.channel.block = open.number);
+                calls.iter_mut().for_each(|call| call.block = open.number);
+            }
             Scope::Message => {
                 let user = pieces.iter_mut().filter(|piece| piece.channel.kind == Kind::User);
                 user.for_each(|piece| piece.channel.kind = open.role);
                 self.pieces[open.pieces..].iter_mut().for_each(|piece| piece.channel.block = open.number);
+                calls.iter_mut().for_each(|call| call.block = open.number);
             }
             Scope::Source if !open.text_source => self.drop_payloads(open.payloads),
             Scope::Source => self.payloads.truncate(open.payloads),
@@ -92,8 +106,9 @@ impl Reading {
             Scope::StreamOptions => self.facts.stream_options = Some(span),
             Scope::Item => self.facts.item = Some(span),
             Scope::Part if open.thought => pieces.iter_mut().for_each(Piece::think),
-            Scope::Part => {}
-            Scope::Usage | Scope::Error | Scope::Opening | Scope::Delta => {}
+            Scope::Arguments => self.with_call(|named| named.arguments = Some(span)),
+            Scope::Part | Scope::Usage | Scope::Error | Scope::Opening | Scope::Delta => {}
+            Scope::Call | Scope::Result => {}
         }
     }
 

@@ -27,6 +27,10 @@ impl Reading {
                 self.facts.payload += span.len() as u64;
                 return;
             }
+            Field::ToolName(kind) => {
+                self.tool_name(span, escaped);
+                (kind, Form::Text, Reach::Whole, false)
+            }
             Field::Url(kind) => (kind, Form::Text, Reach::Whole, false),
             Field::Payload(kind) => {
                 self.payloads.push(self.pieces.len());
@@ -52,10 +56,19 @@ impl Reading {
             Fact::Id => self.facts.id = Some(span),
             Fact::ItemId => self.facts.item_id = Some(span),
             Fact::EventType => self.facts.event_type = Some(span),
-            Fact::BlockType => self.facts.block_type = Some(span),
+            Fact::BlockType => {
+                self.facts.block_type = Some(span);
+                let (call, output) = (word.ends_with(b"_call"), word.ends_with(b"_output"));
+                self.with_call(|named| (named.kind, named.typed, named.output) = (Some(span), call, output));
+            }
+            Fact::CallId => self.with_call(|named| named.id = Some(span)),
+            Fact::ResultOf => self.with_call(|named| named.result_of = Some(span)),
             Fact::Finish => self.finish(),
             Fact::Role => match self.scopes.iter_mut().rfind(|open| open.scope == Scope::Message) {
-                Some(message) => message.role = role(word),
+                Some(message) => {
+                    message.role = role(word);
+                    message.named.output |= message.role == Kind::ToolResult;
+                }
                 None => self.facts.role = true,
             },
             Fact::SourceType => {

@@ -41,7 +41,7 @@ impl Session {
         flow.note(|record| record.request.after = Some(after));
         flow.added(begun);
         self.forward(message, judged.body.as_deref(), out);
-        self.asked.push_back(Asked { flow, request: Some(request) });
+        self.asked.push_back(Asked { flow, request: Some(request), history: judged.history.clone() });
         if self.is_turn_over() {
             let close = self.server_done(out);
             if close.is_some() {

@@ -101,13 +101,13 @@ impl Dialect for Invoke {
         match form(facts) {
             MESSAGES => Anthropic.marks(event, facts),
             CONVERSE => bedrock::marks(facts),
-            // Usage alone, at the end of any stream.
-            _ if usage && !facts.finish => Marks { usage, stop: true, terminal: true, ..Marks::default() },
+            // Usage comes last, alone or beside the reason of the end.
             _ => Marks {
                 start: !facts.error,
                 choices: facts.choices,
                 finished: facts.finished,
-                stop: facts.finish,
+                stop: facts.finish || usage,
+                terminal: usage,
                 error: facts.error,
                 usage,
                 ..Marks::default()
