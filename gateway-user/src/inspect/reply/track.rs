@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::inspect::firewall::{Source, Watch};
 use crate::inspect::tokens::{Restored, Restorer};
 use crate::inspect::{Engine, Finding, Scan, Tokens};
 use crate::wire::event::{Channel, Direction};
@@ -44,6 +45,7 @@ pub struct Track {
     /// Its text is signed: it may not be rewritten.
     pub signed: bool,
     scan: Scan,
+    watch: Watch,
     restorer: Option<Restorer>,
     restored: Vec<Restored>,
     unescape: Option<Unescape>,
@@ -67,6 +69,7 @@ impl Track {
             lane,
             signed,
             scan: Scan::new(),
+            watch: Watch::new(),
             restorer: None,
             restored: Vec::new(),
             unescape: escaped.then(Unescape::default),
@@ -133,6 +136,8 @@ impl Track {
             }
         };
         self.scan.push(engine, Direction::Reply, text, found);
+        let source = Source { engine, direction: Direction::Reply, kind: self.channel.kind };
+        self.watch.push(source, text, found);
         if let Some(restorer) = &mut self.restorer {
             restorer.push(text, &mut self.restored);
         }
@@ -144,11 +149,14 @@ impl Track {
         if self.base == self.fed {
             return;
         }
+        let source = Source { engine, direction: Direction::Reply, kind: self.channel.kind };
         if let Some(unescape) = &mut self.unescape {
             let mut rest = Vec::new();
             unescape.finish(&mut rest);
             self.scan.push(engine, Direction::Reply, &rest, found);
+            self.watch.push(source, &rest, found);
         }
+        self.watch.finish(source, found);
         self.scan.finish(engine, Direction::Reply, found);
         self.settle(found, places);
         self.restart();
