@@ -11,9 +11,9 @@ use super::before::Before;
 use super::build;
 use super::filter::Filter;
 use super::keywords::Keywords;
+use super::lists::Lists;
 use super::machine::{self, Machine};
 use super::need::Needed;
-use super::starts::Starts;
 use crate::inspect::firewall::Firewall;
 use crate::inspect::rules::{MAX_AFTER, Problem, Rule, RuleErrors};
 use crate::inspect::validate::Validator;
@@ -26,7 +26,7 @@ pub struct Engine {
     codes: Vec<Code>,
     machines: Vec<Machine>,
     /// By direction; then the same of the rules that count inside other encodings.
-    starts: [[Starts; 2]; 2],
+    lists: [[Lists; 2]; 2],
     filters: [Filter; 2],
     needs: [Vec<Needed>; 2],
     befores: Vec<Before>,
@@ -109,7 +109,7 @@ impl Engine {
             codes: built.codes,
             rules: rules.iter().map(|rule| rule.info.clone()).collect(),
             machines: built.machines,
-            starts: built.starts,
+            lists: built.lists,
             filters: built.filters,
             needs: built.needs,
             befores: built.befores,
@@ -162,7 +162,7 @@ impl Engine {
     /// Bytes of all automata and tables.
     pub fn memory(&self) -> usize {
         self.machines.iter().map(Machine::memory).sum::<usize>()
-            + self.starts.iter().flatten().map(Starts::memory).sum::<usize>()
+            + self.lists.iter().flatten().map(Lists::memory).sum::<usize>()
             + self.filters.iter().map(Filter::memory).sum::<usize>()
             + self.befores.iter().map(Before::memory).sum::<usize>()
             + self.keywords.memory()
@@ -173,9 +173,9 @@ impl Engine {
         &self.firewall
     }
 
-    /// Where candidates begin; with `inner` only those of rules that [`Engine::counts_inside`].
-    pub(super) fn starts(&self, direction: Direction, inner: bool) -> &Starts {
-        &self.starts[usize::from(inner)][direction as usize]
+    /// The machines that begin; with `inner` only those of rules that [`Engine::counts_inside`].
+    pub(super) fn lists(&self, direction: Direction, inner: bool) -> &Lists {
+        &self.lists[usize::from(inner)][direction as usize]
     }
 
     #[inline(always)]

@@ -3,7 +3,7 @@
 //! Each bit stands for rules that begin alike. A bit that is set in the tables of all places around a byte says that
 //! one of its rules may begin there; all else cannot begin a match. What is found so is looked at exactly.
 
-use super::lead::{AHEAD, BEHIND, Lead, NONE, Set};
+use super::lead::{AHEAD, BEHIND, Lead, Set};
 
 /// Bits there are.
 const BITS: usize = 64;
@@ -12,10 +12,10 @@ const BITS: usize = 64;
 const AROUND: usize = BEHIND + AHEAD;
 const STEP: usize = 4;
 
-/// What stands at one place: a byte, [`NONE`] before a text, or [`END`] behind it.
+/// What stands at one place: a byte, [`Set::NONE`] before a text, or [`END`] behind it.
 type Place = u16;
 /// Behind the text at hand anything may follow, but nothing begins.
-const END: Place = NONE as u16 + 1;
+const END: Place = Set::NONE as u16 + 1;
 /// As many as a table has entries; more than there are values, so that no index is checked.
 const VALUES: usize = 512;
 
@@ -32,7 +32,7 @@ pub(super) struct Filter {
 pub(super) type Behind = [Place; BEHIND];
 
 /// Nothing stands before.
-pub(super) const START: Behind = [NONE as Place; BEHIND];
+pub(super) const START: Behind = [Set::NONE as Place; BEHIND];
 
 impl Filter {
     /// Builds the tables; also returns the bit of each lead. Leads marked `apart` share their bit with no other.
@@ -55,7 +55,7 @@ impl Filter {
                 (0..256).filter(|byte| set.has(*byte)).for_each(|byte| table[byte] |= 1 << bit);
             }
             for (table, set) in filter.behind.iter_mut().zip(&cluster.lead.behind) {
-                (0..=NONE).filter(|value| set.has(*value)).for_each(|value| table[value] |= 1 << bit);
+                (0..=Set::NONE).filter(|value| set.has(*value)).for_each(|value| table[value] |= 1 << bit);
             }
         }
         (filter, bits)

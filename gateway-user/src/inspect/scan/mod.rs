@@ -11,15 +11,16 @@ mod build;
 mod candidate;
 mod engine;
 mod filter;
+mod gate;
 mod history;
 mod keywords;
 mod lane;
 mod lead;
+mod lists;
 mod machine;
 mod need;
 mod next;
 mod share;
-mod starts;
 
 #[cfg(test)]
 mod corpus_tests;
@@ -28,6 +29,7 @@ mod tests;
 
 use candidate::{Accepted, Candidate};
 pub use engine::{Engine, Hold};
+use gate::Gate;
 use history::{History, Past};
 use keywords::Seen;
 use lane::{Lane, Match};
@@ -35,6 +37,7 @@ use next::Next;
 pub use share::Live;
 
 use crate::inspect::Finding;
+use crate::inspect::rules::is_continuation;
 use crate::wire::event::Direction;
 
 /// The state of one channel. Small: some hundred bytes, plus the text from the oldest live candidate on, which is
@@ -163,23 +166,30 @@ impl Pass {
 
     /// Starts the candidates that the filter's `bits` and what stands before allow.
     fn begin(&mut self, window: Window<'_>, at: usize, bits: u64) {
-        let starts = window.engine.starts(window.direction, self.inner);
-        let machines = starts.machines(window.text, at, self.history.text());
+        let lists = window.engine.lists(window.direction, self.inner);
+        let past = Past { history: self.history.text(), text: &window.text[..at] };
+        let behind = past.reversed().find(|byte| !is_continuation(*byte));
+        let from = self.live.len();
         // Rules with the same context often stand together.
         let mut last = (None, true);
-        for &number in machines {
-            let machine = window.engine.machine(number);
-            if machine.bits[window.direction as usize] & bits == 0 {
-                continue;
-            }
-            if let Some(before) = machine.before
-                && last.0 != machine.before
-            {
-                last = (machine.before, self.follows(window, at, before));
-            }
-            if machine.before.is_none() || last.1 {
-                let start = window.base + at as u64;
-                self.live.push(Candidate { start, machine: number, state: machine.start, value: 0 });
+        let mut rest = bits;
+        while rest != 0 {
+            for &number in lists.take(&mut rest) {
+                let machine = window.engine.machine(number);
+                let admits = |gate: &Gate| gate.admits(behind, &window.text[at..]);
+                if !machine.gate.as_ref().is_some_and(admits) {
+                    continue;
+                }
+                if let Some(before) = machine.before
+                    && last.0 != machine.before
+                {
+                    last = (machine.before, self.follows(window, at, before));
+                }
+                let follows = machine.before.is_none() || last.1;
+                if follows && !self.live[from..].iter().any(|known| known.machine == number) {
+                    let start = window.base + at as u64;
+                    self.live.push(Candidate { start, machine: number, state: machine.start, value: 0 });
+                }
             }
         }
     }
