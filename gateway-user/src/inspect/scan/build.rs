@@ -2,9 +2,10 @@
 
 use regex_syntax::hir::literal::Extractor;
 
+use super::arms::Arms;
 use super::before::Before;
 use super::engine::Code;
-use super::filter::{Filter, likelihood};
+use super::filter::{Filter, Sort, likelihood};
 use super::gate::Gate;
 use super::keywords::Keywords;
 use super::lead::Lead;
@@ -37,6 +38,7 @@ pub(super) struct Built {
     pub needs: [Vec<Needed>; 2],
     pub befores: Vec<Before>,
     pub keywords: Keywords,
+    pub arms: Arms,
 }
 
 /// What a rule does with the holdback in a direction.
@@ -78,6 +80,7 @@ pub(super) fn machines(rules: &[&Rule], cap: Action) -> Result<Built, RuleErrors
         codes: Vec::new(),
         befores: Vec::new(),
         texts: Vec::new(),
+        arms: Arms::new([].into_iter()),
         errors: Vec::new(),
     };
     build.codes();
@@ -89,13 +92,23 @@ pub(super) fn machines(rules: &[&Rule], cap: Action) -> Result<Built, RuleErrors
     }
     let keywords = Keywords::new(build.befores.iter().map(|before| before.words.as_slice()))
         .map_err(|problem| RuleErrors::one("rules", None, problem))?;
+    build.arms = Arms::new(build.befores.iter().map(|before| before.needed.as_slice()));
     let directions = [Direction::Request, Direction::Reply];
     let [(request, request_needs), (reply, reply_needs)] =
         directions.map(|direction| build.filter(direction));
     let lists = [false, true].map(|inner| directions.map(|direction| build.lists(direction, inner)));
     let machines = build.built.into_iter().map(|(machine, _)| machine).collect();
     let (filters, needs) = ([request, reply], [request_needs, reply_needs]);
-    Ok(Built { machines, codes: build.codes, lists, filters, needs, befores: build.befores, keywords })
+    Ok(Built {
+        machines,
+        codes: build.codes,
+        lists,
+        filters,
+        needs,
+        befores: build.befores,
+        arms: build.arms,
+        keywords,
+    })
 }
 
 struct Build<'r> {
@@ -107,6 +120,7 @@ struct Build<'r> {
     befores: Vec<Before>,
     /// The contexts as written.
     texts: Vec<String>,
+    arms: Arms,
     errors: Vec<RuleError>,
 }
 
@@ -271,17 +285,28 @@ impl Build<'_> {
             for index in &group.rules {
                 let rule = self.rules[index.get()];
                 for lead in Lead::of(rule) {
-                    let often = likelihood(&lead) > OFTEN && needs.len() < MOST_NEEDS;
+                    let armed =
+                        group.before.is_some_and(|it| !self.befores[usize::from(it)].needed.is_empty());
+                    let often = !armed && likelihood(&lead) > OFTEN && needs.len() < MOST_NEEDS;
                     let need = rule.matcher.head().filter(|_| often).and_then(Need::of);
                     needs.extend(need.clone().map(|need| (leads.len(), need)));
-                    leads.push((lead, need.is_some()));
+                    let sort = match (armed, &need) {
+                        (true, _) => Sort::Armed,
+                        (false, Some(_)) => Sort::Apart,
+                        (false, None) => Sort::Free,
+                    };
+                    leads.push((lead, sort));
                     owners.push(number);
                 }
             }
         }
         let (filter, bits) = Filter::new(&leads);
-        for (owner, bit) in owners.iter().zip(&bits) {
-            self.built[*owner].0.bits[direction as usize] |= bit;
+        for ((owner, bit), (_, sort)) in owners.iter().zip(&bits).zip(&leads) {
+            let machine = &mut self.built[*owner].0;
+            machine.bits[direction as usize] |= bit;
+            if let Some(before) = machine.before.filter(|_| *sort == Sort::Armed) {
+                self.arms.bits[usize::from(before)][direction as usize] |= bit;
+            }
         }
         (filter, needs.into_iter().map(|(lead, need)| (need, bits[lead])).collect())
     }

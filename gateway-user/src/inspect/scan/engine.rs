@@ -7,6 +7,7 @@ use aws_lc_rs::hmac;
 use regex_automata::meta::Regex;
 
 use super::Match;
+use super::arms::Arms;
 use super::before::Before;
 use super::build;
 use super::filter::Filter;
@@ -31,6 +32,8 @@ pub struct Engine {
     needs: [Vec<Needed>; 2],
     befores: Vec<Before>,
     keywords: Keywords,
+    arms: Arms,
+    armed_bits: [u64; 2],
     firewall: Firewall,
     cap: Action,
     digest_key: hmac::Key,
@@ -114,6 +117,9 @@ impl Engine {
             needs: built.needs,
             befores: built.befores,
             keywords: built.keywords,
+            armed_bits: [0, 1]
+                .map(|direction| built.arms.bits.iter().fold(0, |all, bits| all | bits[direction])),
+            arms: built.arms,
             firewall,
             cap,
             digest_key: hmac::Key::new(hmac::HMAC_SHA256, digest_key),
@@ -166,6 +172,7 @@ impl Engine {
             + self.filters.iter().map(Filter::memory).sum::<usize>()
             + self.befores.iter().map(Before::memory).sum::<usize>()
             + self.keywords.memory()
+            + self.arms.memory()
             + self.firewall.memory()
     }
 
@@ -186,6 +193,16 @@ impl Engine {
     #[inline(always)]
     pub(super) fn needs(&self, direction: Direction) -> &[Needed] {
         &self.needs[direction as usize]
+    }
+
+    /// The bits of rules that wait for words.
+    #[inline(always)]
+    pub(super) fn armed_bits(&self, direction: Direction) -> u64 {
+        self.armed_bits[direction as usize]
+    }
+
+    pub(super) fn arms(&self) -> &Arms {
+        &self.arms
     }
 
     pub(super) fn keywords(&self) -> &Keywords {

@@ -35,8 +35,8 @@ pub(super) type Behind = [Place; BEHIND];
 pub(super) const START: Behind = [Set::NONE as Place; BEHIND];
 
 impl Filter {
-    /// Builds the tables; also returns the bit of each lead. Leads marked `apart` share their bit with no other.
-    pub fn new(leads: &[(Lead, bool)]) -> (Filter, Vec<u64>) {
+    /// Builds the tables; also returns the bit of each lead. Only leads of the same sort share a bit.
+    pub fn new(leads: &[(Lead, Sort)]) -> (Filter, Vec<u64>) {
         let mut clusters = Clusters::default();
         let mut order: Vec<usize> = (0..leads.len()).collect();
         let likely = |index: &usize| (leads[*index].1, likelihood(&leads[*index].0));
@@ -171,34 +171,48 @@ impl Edge {
 struct Cluster {
     lead: Lead,
     likelihood: f32,
-    apart: bool,
+    sort: Sort,
 }
+
+/// When the rules of a lead may begin. Higher ones get their bits first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Sort {
+    /// Wherever the lead stands.
+    Free,
+    /// Behind a word of their contexts.
+    Armed,
+    /// Where a byte they need is near: each has a bit of its own.
+    Apart,
+}
+
+/// Bits of leads that wait for words, at most.
+const ARMED: usize = 24;
 
 #[derive(Default)]
 struct Clusters(Vec<Cluster>);
 
 impl Clusters {
     /// Takes in a lead; returns its cluster.
-    fn take(&mut self, lead: &Lead, apart: bool) -> usize {
-        if !apart {
-            let same = self.0.iter().position(|cluster| !cluster.apart && cluster.lead == *lead);
-            if let Some(same) = same {
-                return same;
-            }
+    fn take(&mut self, lead: &Lead, sort: Sort) -> usize {
+        let alike = |cluster: &Cluster| sort != Sort::Apart && cluster.sort == sort;
+        if let Some(same) = self.0.iter().position(|cluster| alike(cluster) && cluster.lead == *lead) {
+            return same;
         }
-        if self.0.len() < BITS {
-            self.0.push(Cluster { lead: *lead, likelihood: likelihood(lead), apart });
+        let full = self.0.len() == BITS
+            || sort == Sort::Armed && self.0.iter().filter(|it| alike(it)).count() == ARMED;
+        if !full {
+            self.0.push(Cluster { lead: *lead, likelihood: likelihood(lead), sort });
             return self.0.len() - 1;
         }
         // The one that lets through the least more.
         let more = |cluster: &Cluster| likelihood(&cluster.lead.union(lead)) - cluster.likelihood;
-        let open = self.0.iter().enumerate().filter(|(_, cluster)| !cluster.apart);
+        let open = self.0.iter().enumerate().filter(|(_, cluster)| alike(cluster));
         let least = open
             .map(|(place, cluster)| (more(cluster), place))
             .min_by(|left, right| left.0.total_cmp(&right.0));
         let place = least.map_or(0, |(_, place)| place);
         let united = self.0[place].lead.union(lead);
-        self.0[place] = Cluster { lead: united, likelihood: likelihood(&united), apart: false };
+        self.0[place] = Cluster { lead: united, likelihood: likelihood(&united), sort };
         place
     }
 }

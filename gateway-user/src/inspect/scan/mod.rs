@@ -6,6 +6,7 @@
 //! alive there, which is one in ordinary text. Rules that only warn run beside in a lane of their own, so they
 //! find the same and delay nothing.
 
+mod arms;
 mod before;
 mod build;
 mod candidate;
@@ -27,6 +28,7 @@ mod corpus_tests;
 #[cfg(test)]
 mod tests;
 
+use arms::Armed;
 use candidate::{Accepted, Candidate};
 pub use engine::{Engine, Hold};
 use gate::Gate;
@@ -58,6 +60,8 @@ pub struct Pass {
     history: History,
     /// The words of contexts in it.
     seen: Seen,
+    /// The contexts whose words are near.
+    armed: Armed,
     /// Where views of the same text still have something open.
     views: Live,
     /// Only rules that hold inside other encodings begin.
@@ -139,12 +143,14 @@ impl Pass {
             + self.live.capacity() * size_of::<Candidate>()
             + self.accepted.capacity() * size_of::<Accepted>()
             + self.seen.memory()
+            + self.armed.memory()
             + self.enforcing.memory()
             + self.warning.memory()
     }
 
     fn run(&mut self, window: Window<'_>, from: usize) {
-        let mut next = Next::new(window, self.history.text(), from);
+        let armed = std::mem::take(&mut self.armed);
+        let mut next = Next::new(window, self.history.text(), armed, from);
         let mut at = from;
         while at < window.text.len() {
             let (begin, bits) = next.from(at);
@@ -162,6 +168,7 @@ impl Pass {
             }
             at += 1;
         }
+        self.armed = next.finish();
     }
 
     /// Starts the candidates that the filter's `bits` and what stands before allow.

@@ -71,6 +71,7 @@ impl Pass {
             kept: self.kept.clone(),
             history: self.history.clone(),
             seen: self.seen.clone(),
+            armed: self.armed.clone(),
             ..Pass::default()
         };
         branch.fed = self.fed;
