@@ -50,9 +50,7 @@ impl Pass {
     /// A pass over text that was spaced out or encoded, which stands behind the byte `before`.
     pub fn inner(before: Option<u8>) -> Pass {
         let mut pass = Pass { inner: true, ..Pass::default() };
-        if let Some(byte) = before {
-            pass.history.add(&[byte]);
-        }
+        pass.history.add(before.as_slice());
         pass
     }
 
@@ -114,7 +112,8 @@ impl Pass {
 
     /// Whether a match may begin with `byte`, if it comes next.
     pub fn may_begin(&self, engine: &Engine, direction: Direction, byte: u8) -> bool {
-        engine.starts(direction, self.inner).row(self.behind, byte) != 0
+        let before = if self.kept.is_empty() { self.history.text() } else { &self.kept };
+        !engine.starts(direction, self.inner).machines(&[byte], 0, before).is_empty()
     }
 
     /// Whether nothing is open.
