@@ -66,6 +66,7 @@ impl Pass {
             accepted,
             kept: self.kept.clone(),
             history: self.history.clone(),
+            seen: self.seen.clone(),
             ..Pass::default()
         };
         branch.fed = self.fed;
