@@ -107,6 +107,7 @@ const SAMPLES: &[(&str, &str)] = &[
     ("bech32", "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"),
     ("imei", "490154203237518"),
     ("vin", "1M8GDM9AXKP042788"),
+    ("icao", "L898902C36"),
     ("us_npi", "1234567893"),
     ("us_dea", "AB1234563"),
     ("ca_sin", "046 454 286"),
