@@ -393,7 +393,7 @@ fn whole_answers_are_judged_alike() {
         let out = String::from_utf8(judged.body.expect("changed")).expect("UTF-8");
         serde_json::from_str::<Value>(&out).expect("JSON");
         assert!(
-            !out.contains("hidden") && !out.contains("\"write\",") && out.contains(REFUSED_NAME),
+            !out.contains("hidden") && !out.contains("\"name\":\"write\"") && out.contains(REFUSED_NAME),
             "{out}"
         );
         assert!(out.contains("\"read\""), "{out}");
