@@ -13,6 +13,7 @@ mod protocol;
 mod rows;
 mod secrets;
 mod streams;
+mod tokens;
 mod upstream;
 mod verdicts;
 mod websocket;

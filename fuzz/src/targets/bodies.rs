@@ -26,7 +26,7 @@ pub fn request(data: &[u8]) {
 /// The same for replies.
 pub fn reply(data: &[u8]) {
     let Some((&choice, body)) = data.split_first() else { return };
-    let judged = judge_reply(&ENGINE, dialect(choice), body);
+    let judged = judge_reply(&ENGINE, None, dialect(choice), body, None);
     let Some(edited) = judged.body else { return };
     assert_eq!(shape(&edited).is_ok(), shape(body).is_ok(), "an edit keeps a document one");
 }

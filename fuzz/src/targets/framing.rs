@@ -2,16 +2,18 @@
 
 use bytes::Bytes;
 use gateway::wire::encoding::{Bounds, Decoder};
-use gateway::wire::framer::Framer;
+use gateway::wire::framer::{Framer, Framing};
 
 use crate::cuts::cut;
+
+const FRAMINGS: [Framing; 4] = [Framing::Events, Framing::Items, Framing::Lines, Framing::Frames];
 
 /// Events in pieces are the events of the whole, and no byte is lost.
 pub fn framing(data: &[u8]) {
     let Some((&choice, rest)) = data.split_first() else { return };
     let (text, pieces) = cut(rest);
     let events = |pieces: &[&[u8]]| {
-        let mut framer = if choice % 2 == 0 { Framer::events() } else { Framer::items() };
+        let mut framer = Framer::new(FRAMINGS[usize::from(choice) % FRAMINGS.len()]);
         let mut all = Vec::new();
         for piece in pieces {
             framer.push(Bytes::copy_from_slice(piece));

@@ -4,16 +4,20 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use gateway::inspect::reply::{ReplyOptions, ReplyStream};
+use gateway::wire::framer::Framing;
 
 use super::{ENGINE, dialect};
 use crate::cuts::cut;
+
+const FRAMINGS: [Option<Framing>; 5] =
+    [None, Some(Framing::Events), Some(Framing::Items), Some(Framing::Lines), Some(Framing::Frames)];
 
 /// What is released of a stream in pieces is what is released of it whole.
 pub fn stream(data: &[u8]) {
     let [choice, form, rest @ ..] = data else { return };
     let (text, pieces) = cut(rest);
-    let options =
-        ReplyOptions { event_stream: form & 3 != 0, array: form & 3 == 2, ..ReplyOptions::default() };
+    let framing = FRAMINGS[usize::from(*form) % FRAMINGS.len()];
+    let options = ReplyOptions { framing, ..ReplyOptions::default() };
     let released = |pieces: &[&[u8]]| {
         let mut stream = ReplyStream::new(Arc::clone(&ENGINE), dialect(*choice), options);
         let (mut bytes, mut out) = (Vec::new(), Vec::new());

@@ -31,7 +31,8 @@ pub use tools::{
 };
 pub use values::{
     Action, Cut, Dictionary, Fail, Limits, LocalEngine, Mode, Plain, Quic, ReportingPaths, RuleActions,
-    Rules, SteerScope, Tokens, Treatment, UnknownModel, Untrusting, Via, WebSocket, dollars, nano_dollars,
+    Rules, SignedRequests, SteerScope, Tokens, Treatment, UnknownModel, Untrusting, Via, WebSocket, dollars,
+    nano_dollars,
 };
 
 /// The exit code for a command line or configuration that cannot be used (`EX_USAGE` of sysexits.h).
@@ -72,6 +73,8 @@ pub struct Config {
     pub untrusted: Untrusting,
     /// How a reply ends that is cut in mid-stream.
     pub cut: Cut,
+    /// What happens to signed requests that are to be changed.
+    pub signed_requests: SignedRequests,
     /// What happens to WebSockets on LLM hosts.
     pub websocket: WebSocket,
     /// What is looked for, and what is done about it.
@@ -132,6 +135,7 @@ impl Config {
             telemetry: ReportingPaths::Pass,
             untrusted: Untrusting::Refuse,
             cut: Cut::Text,
+            signed_requests: SignedRequests::Block,
             websocket: WebSocket::Inspect,
             rules: Rules::default(),
             tool_calling: ToolCalling::default(),

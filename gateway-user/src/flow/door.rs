@@ -190,7 +190,7 @@ async fn answer(site: Arc<Site>, request: Request<Incoming>) -> Response<ReplyBo
             "this port proxies https by CONNECT, and plain requests only for its own base URL".to_owned();
         let stop = Stop::Unfit { status: StatusCode::BAD_REQUEST, message };
         let mut flow = Flow::exchange(&site, &request);
-        let answer = stop.answer(&dialects::opaque::Opaque, &flow.id());
+        let answer = stop.answer(&dialects::opaque::Opaque, &flow.id(), None);
         flow.end(Verdict::Refused, Some(&stop.message()));
         return answer;
     }
@@ -204,7 +204,7 @@ fn connect(site: &Arc<Site>, request: Request<Incoming>) -> Response<ReplyBody> 
     let Some((host, port)) = target else {
         let message = "CONNECT wants host:port".to_owned();
         let stop = Stop::Unfit { status: StatusCode::BAD_REQUEST, message };
-        return stop.answer(&dialects::opaque::Opaque, "");
+        return stop.answer(&dialects::opaque::Opaque, "", None);
     };
     let destination = match host.trim_matches(['[', ']']).parse() {
         Ok(ip) => Destination { name: None, address: Some(SocketAddr::new(ip, port)), port, tunnel: None },

@@ -48,6 +48,8 @@ struct Open {
     billed: bool,
     /// Where coverage counts its bodies.
     row: Option<Arc<Row>>,
+    /// The id of the call it carries, where answers are told apart by it.
+    call: Option<String>,
 }
 
 impl Flow {
@@ -113,6 +115,7 @@ impl Flow {
             complete: false,
             billed: false,
             row: None,
+            call: None,
         };
         services.running.begin();
         Flow { services: Arc::clone(services), open: Some(Box::new(open)) }
@@ -133,6 +136,16 @@ impl Flow {
         let (vault, open) = (self.services.vault.as_ref()?, self.open.as_ref()?);
         let now = u64::try_from(Timestamp::now().as_second()).unwrap_or(0);
         Some(Tokens::new(vault, &open.record.principal.app, open.record.principal.key.as_deref(), now))
+    }
+
+    /// It carries a call with this id.
+    pub fn calls(&mut self, id: Option<String>) {
+        self.with(|open| open.call = id);
+    }
+
+    /// The id of the call it carries, as it stands in JSON.
+    pub fn call(&self) -> Option<&str> {
+        self.open.as_ref()?.call.as_deref()
     }
 
     /// Changes what will be recorded.

@@ -52,17 +52,18 @@ impl Stop {
         }
     }
 
-    /// The answer, in `dialect`'s error shape. Only faults of upstream may be retried.
-    pub fn answer(&self, dialect: &dyn Dialect, flow: &str) -> Response<ReplyBody> {
+    /// The answer, in `dialect`'s error shape; to a `call` with an id an ordinary answer that is an error. Only faults of
+    /// upstream may be retried.
+    pub fn answer(&self, dialect: &dyn Dialect, flow: &str, call: Option<&str>) -> Response<ReplyBody> {
         let reason = match self {
             Stop::Refused { reason, .. } => *reason,
             Stop::Unfit { .. } => Reason::PolicyBlocked,
             Stop::Fault(_) => Reason::GatewayFault,
         };
         let message = format!("gateway: {}", self.message());
-        let body = dialect.refusal(&Refusal { reason, message: &message, flow });
+        let body = dialect.refusal(&Refusal { reason, message: &message, flow, call });
         let mut answer = Response::new(ReplyBody::whole(Bytes::from(body)));
-        *answer.status_mut() = self.status();
+        *answer.status_mut() = if call.is_some() { StatusCode::OK } else { self.status() };
         let headers = answer.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if !matches!(self, Stop::Fault(_)) {

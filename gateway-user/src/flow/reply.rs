@@ -34,6 +34,7 @@ use crate::{
         dialects::{CutStyle, Dialect, Reason},
         encoding::{Bounds, Decoder},
         event::Direction,
+        framer::Framing,
         head,
     },
 };
@@ -130,10 +131,8 @@ fn streamed(
     let services = &site.services;
     let kind =
         head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let array = expected.streams && head::is_json(kind);
     let options = ReplyOptions {
-        event_stream: head::is_event_stream(kind) || array,
-        array,
+        framing: head::framing(kind).or((expected.streams && head::is_json(kind)).then_some(Framing::Items)),
         strip_usage: expected.strip_usage,
         with_usage: expected.with_usage,
         cut: match services.config.cut {

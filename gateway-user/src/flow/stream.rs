@@ -342,6 +342,7 @@ pub fn why(engine: &Engine, stop: Stop) -> String {
         }
         Stop::Tool(because) => format!("this answer was cut: it calls a tool, and {}", because.why()),
         Stop::Held => "this answer was cut: more of it had to be held back than is allowed".to_owned(),
+        Stop::Broken => "this answer was cut: one of its frames is damaged".to_owned(),
         Stop::TooLong => "this answer was cut: one of its events is too long to be inspected".to_owned(),
     }
 }

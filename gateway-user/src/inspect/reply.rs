@@ -15,18 +15,16 @@ use crate::inspect::{Engine, RuleIndex, Tokens};
 use crate::wire::Dialect;
 use crate::wire::dialects::{CutStyle, Ending, Reason};
 use crate::wire::event::{Direction, Usage};
+use crate::wire::framer::Framing;
 use events::Events;
 use raw::Raw;
 
 /// How a stream is treated.
 #[derive(Clone, Copy, Debug)]
 pub struct ReplyOptions {
-    /// The body is a stream of events; otherwise it is judged as one running text of raw bytes.
-    pub event_stream: bool,
-    /// Its events are the items of one JSON array; otherwise they are server-sent events.
-    pub array: bool,
-    /// Its events are messages of a WebSocket, given to [`ReplyStream::message`] one by one.
-    pub messages: bool,
+    /// How the events of the body are set apart; `None` where it is no stream of events and judged as one running text of
+    /// raw bytes. Messages of a WebSocket are given to [`ReplyStream::message`] one by one.
+    pub framing: Option<Framing>,
     /// Take out the chunk that carries nothing but usage: the gateway asked for it, the client did not.
     pub strip_usage: bool,
     /// Whether the client expects usage in the stream, also in one that is cut.
@@ -44,9 +42,7 @@ pub struct ReplyOptions {
 impl Default for ReplyOptions {
     fn default() -> ReplyOptions {
         ReplyOptions {
-            event_stream: true,
-            array: false,
-            messages: false,
+            framing: Some(Framing::Events),
             strip_usage: false,
             with_usage: true,
             cut: CutStyle::Text,
@@ -68,6 +64,8 @@ pub enum Stop {
     Held,
     /// An event is too large to be inspected.
     TooLong,
+    /// A frame is damaged, and with it all that follows.
+    Broken,
     /// A tool call is refused, and nothing can stand in its place.
     Tool(Because),
 }
@@ -103,7 +101,7 @@ pub struct ReplyStream {
 enum Body {
     Events(Box<Events>),
     Raw(Box<Raw>),
-    /// An event too large to be read came, and no rule enforces anything: what it was so far, and the rest as raw.
+    /// An event that cannot be read came, and no rule enforces anything: what it was so far, and the rest as raw.
     Rest(Box<Events>, Box<Raw>),
 }
 
@@ -111,10 +109,11 @@ impl ReplyStream {
     /// A stream before its first byte.
     pub fn new(engine: Arc<Engine>, dialect: &'static dyn Dialect, options: ReplyOptions) -> ReplyStream {
         let enforces = enforces(&engine);
-        let body = if options.event_stream {
-            Body::Events(Box::new(Events::new(Arc::clone(&engine), dialect, options)))
-        } else {
-            Body::Raw(Box::new(Raw::new(Arc::clone(&engine), options, None)))
+        let body = match options.framing {
+            Some(framing) => {
+                Body::Events(Box::new(Events::new(Arc::clone(&engine), dialect, options, framing)))
+            }
+            None => Body::Raw(Box::new(Raw::new(Arc::clone(&engine), options, None))),
         };
         ReplyStream { engine, dialect, options, enforces, tokens: None, body }
     }
@@ -146,7 +145,7 @@ impl ReplyStream {
         match &mut self.body {
             Body::Events(events) => {
                 events.push(chunk, out);
-                if events.stop == Some(Stop::TooLong) && !self.enforces {
+                if matches!(events.stop, Some(Stop::TooLong | Stop::Broken)) && !self.enforces {
                     self.give_up_events(out);
                 }
             }
@@ -156,7 +155,7 @@ impl ReplyStream {
 
     /// Takes one message of a WebSocket as one event, and appends what may go to the client: each piece then holds exactly
     /// one message, in order, or after [`ReplyStream::relax`] a part of one. As [`ReplyStream::push`] otherwise; needs
-    /// [`ReplyOptions::messages`].
+    /// [`Framing::Messages`].
     pub fn message(&mut self, payload: Bytes, out: &mut Vec<Released>) {
         match &mut self.body {
             Body::Events(events) => events.message(payload, out),

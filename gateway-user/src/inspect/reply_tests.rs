@@ -2,7 +2,6 @@
 //! every byte.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use serde_json::Value;
@@ -15,10 +14,22 @@ use crate::wire::dialects::opaque::Opaque;
 use crate::wire::dialects::openai_chat::OpenAiChat;
 use crate::wire::dialects::openai_responses::OpenAiResponses;
 
+#[path = "reply_tests/bedrock.rs"]
+mod bedrock;
+#[path = "reply_tests/cohere.rs"]
+mod cohere;
 #[path = "reply_tests/gemini.rs"]
 mod gemini;
+#[path = "reply_tests/mcp.rs"]
+mod mcp;
+#[path = "reply_tests/ollama.rs"]
+mod ollama;
+#[path = "reply_tests/recorded.rs"]
+mod recorded;
 #[path = "reply_tests/responses.rs"]
 mod responses;
+#[path = "reply_tests/tokens.rs"]
+mod tokens;
 
 const KEY: &str = "AKIAQYLPMN5HHHFPZAM2";
 
@@ -102,7 +113,7 @@ fn check(dialect: &'static dyn Dialect, options: ReplyOptions, stream: &[u8]) ->
     let run = |chunks: &[&[u8]]| {
         let outcome = run(&ENGINE, dialect, options, chunks);
         // Raw bodies have no deltas of their own: every piece counts as one.
-        Outcome { deltas: if options.event_stream { outcome.deltas } else { 0 }, ..outcome }
+        Outcome { deltas: if options.framing.is_some() { outcome.deltas } else { 0 }, ..outcome }
     };
     let whole = run(&[stream]);
     let bytes: Vec<&[u8]> = stream.chunks(1).collect();
@@ -136,13 +147,15 @@ fn openai(deltas: &[(u16, &str)]) -> String {
     out
 }
 
-/// The texts of a stream by choice or block and field, read independently of the code under test.
+/// The texts of a stream of events by choice or block and field, read independently of the code under test.
 fn texts(stream: &[u8]) -> BTreeMap<String, String> {
+    texts_of(stream, Framing::Events)
+}
+
+/// The same of any stream.
+fn texts_of(stream: &[u8], framing: Framing) -> BTreeMap<String, String> {
     let mut texts: BTreeMap<String, String> = BTreeMap::new();
-    let stream = String::from_utf8_lossy(stream).replace("\r\n", "\n").replace('\r', "\n");
-    for line in stream.lines() {
-        let Some(data) = line.strip_prefix("data:") else { continue };
-        let Ok(value) = serde_json::from_str::<Value>(data) else { continue };
+    for value in documents(stream, framing) {
         for choice in value["choices"].as_array().into_iter().flatten() {
             let index = &choice["index"];
             collect(&choice["delta"], &format!("choice {index}"), &mut texts);
@@ -152,8 +165,23 @@ fn texts(stream: &[u8]) -> BTreeMap<String, String> {
         }
         responses::collect(&value, &mut texts);
         gemini::collect(&value, &mut texts);
+        ollama::collect(&value, &mut texts);
+        bedrock::collect(&value, &mut texts);
+        cohere::collect(&value, &mut texts);
     }
     texts
+}
+
+/// The JSON documents of a stream.
+fn documents(stream: &[u8], framing: Framing) -> Vec<Value> {
+    if framing == Framing::Frames {
+        return bedrock::documents(stream);
+    }
+    let text = String::from_utf8_lossy(stream).replace("\r\n", "\n").replace('\r', "\n");
+    let lines = text.lines();
+    let datas = lines
+        .filter_map(|line| if framing == Framing::Lines { Some(line) } else { line.strip_prefix("data:") });
+    datas.filter_map(|data| serde_json::from_str(data).ok()).collect()
 }
 
 fn collect(delta: &Value, at: &str, texts: &mut BTreeMap<String, String>) {
@@ -312,7 +340,7 @@ fn logprobs_of_changed_text_are_emptied() {
 #[test]
 fn a_raw_body_is_released_up_to_what_is_decided() {
     let body = format!("{{\"a\": \"text\\n{KEY} \\u0041\", \"b\": [1, 2]}}\n{{\"plain\": true}}\n");
-    let options = ReplyOptions { event_stream: false, ..ReplyOptions::default() };
+    let options = ReplyOptions { framing: None, ..ReplyOptions::default() };
     let outcome = check(&Opaque, options, body.as_bytes());
     let text = String::from_utf8_lossy(&outcome.bytes).into_owned();
     assert!(!text.contains("QYLP"), "{text}");
@@ -403,112 +431,4 @@ fn a_cut_ends_what_was_really_sent() {
     assert!(machine.cut(Reason::BudgetExceeded, "no money left", &mut out));
     assert_eq!(texts(&out[0].bytes)["choice 0 content"], "\n\nno money left");
     assert!(out[0].bytes.ends_with(b"data: [DONE]\n\n"));
-}
-
-/// The corpus's folders, and the dialects they are in.
-const FAMILIES: [(&str, &dyn Dialect); 4] = [
-    ("openai_chat", &OpenAiChat),
-    ("openai_responses", &OpenAiResponses),
-    ("anthropic_messages", &Anthropic),
-    ("gemini", &Gemini::Bare),
-];
-
-/// The folders of the corpus with this family, where there is a corpus.
-fn corpus(set: &str, family: &str) -> Vec<PathBuf> {
-    let Ok(root) = std::env::var("GATEWAY_CORPUS") else { return Vec::new() };
-    let folder = PathBuf::from(root).join(set).join(family);
-    let cases = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    let mut cases: Vec<PathBuf> = cases.map(|case| case.expect("readable").path()).collect();
-    cases.retain(|case| case.join("response.sse").exists());
-    cases.sort();
-    assert!(!cases.is_empty(), "{} has no streams", folder.display());
-    cases
-}
-
-/// Cuts a stream at seeded places.
-fn pieces(stream: &[u8], seed: usize) -> Vec<&[u8]> {
-    let (mut rest, mut state, mut pieces) = (stream, seed as u64 * 2 + 1, Vec::new());
-    while !rest.is_empty() {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let (piece, after) = rest.split_at(rest.len().min(1 + (state >> 33) as usize % 700));
-        pieces.push(piece);
-        rest = after;
-    }
-    pieces
-}
-
-#[test]
-fn recorded_streams_pass_byte_for_byte() {
-    for (family, dialect) in FAMILIES {
-        for case in corpus("traffic", family) {
-            let stream = std::fs::read(case.join("response.sse")).expect("readable");
-            for seed in 0..3 {
-                let outcome = run(&ENGINE, dialect, ReplyOptions::default(), &pieces(&stream, seed));
-                assert!(outcome.stop.is_none(), "{}: {:?}", case.display(), outcome.stop);
-                let changed = outcome.findings.iter().any(|found| found.finding.action.enforces());
-                assert!(changed || outcome.bytes == stream, "{} is changed", case.display());
-                if changed {
-                    println!("{}: {:?}", case.display(), outcome.findings);
-                }
-                compare_usage(&case, dialect, &outcome);
-            }
-        }
-    }
-}
-
-/// Compares usage with what an independent decoder found.
-fn compare_usage(case: &std::path::Path, dialect: &dyn Dialect, outcome: &Outcome) {
-    let Ok(expected) = std::fs::read(case.join("expected.json")) else { return };
-    let expected: Value = serde_json::from_slice(&expected).expect("JSON");
-    let raw = &expected["usage_raw"];
-    let number = |name: &str| raw[name].as_u64();
-    let Some(usage) = outcome.usage else {
-        return assert!(
-            !dialect.is_known() || number("completion_tokens").is_none(),
-            "{}: no usage",
-            case.display()
-        );
-    };
-    if let (Some(prompt), Some(completion)) = (number("prompt_tokens"), number("completion_tokens")) {
-        assert_eq!(
-            (usage.input + usage.cached_input, usage.output),
-            (prompt, completion),
-            "{}",
-            case.display()
-        );
-    }
-    if let (Some(prompt), Some(said)) = (number("promptTokenCount"), number("candidatesTokenCount")) {
-        let expected = (
-            prompt + number("toolUsePromptTokenCount").unwrap_or(0),
-            said + number("thoughtsTokenCount").unwrap_or(0),
-        );
-        assert_eq!((usage.input + usage.cached_input, usage.output), expected, "{}", case.display());
-    }
-    if let (Some(input), Some(output)) = (number("input_tokens"), number("output_tokens")) {
-        let cached = if dialect.name() == "anthropic" { 0 } else { usage.cached_input + usage.cache_write };
-        assert_eq!((usage.input + cached, usage.output), (input, output), "{}", case.display());
-    }
-}
-
-#[test]
-fn planted_values_never_leave() {
-    let (mut planted, mut masked) = (0, 0);
-    for (family, dialect) in FAMILIES {
-        for case in corpus("traffic_spliced", family) {
-            let stream = std::fs::read(case.join("response.sse")).expect("readable");
-            let whole = run(&ENGINE, dialect, ReplyOptions::default(), &[&stream]);
-            for seed in 0..3 {
-                assert_eq!(run(&ENGINE, dialect, ReplyOptions::default(), &pieces(&stream, seed)), whole);
-            }
-            let before = texts(&stream);
-            assert_eq!(texts(&whole.bytes), redacted(before), "{}", case.display());
-            let meta: Value =
-                serde_json::from_slice(&std::fs::read(case.join("meta.json")).expect("readable"))
-                    .expect("JSON");
-            planted += 1;
-            masked += usize::from(whole.findings.iter().any(|found| found.finding.action.enforces()));
-            drop(meta);
-        }
-    }
-    println!("{masked} of {planted} planted streams hold something that replies are redacted for");
 }

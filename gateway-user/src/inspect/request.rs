@@ -48,8 +48,10 @@ pub struct Judged {
     pub findings: Vec<Located>,
     /// Name of the model.
     pub model: Option<String>,
-    /// The sort of a message that says so, as those of WebSockets do.
-    pub kind: Option<String>,
+    /// Whether it is a message on a WebSocket that asks for an answer.
+    pub asks: bool,
+    /// The id of a call, as it stands in the body, where answers are told apart by it.
+    pub call: Option<String>,
     /// Whether a stream is asked for.
     pub stream: bool,
     /// The most output tokens asked for.
@@ -91,7 +93,8 @@ pub fn judge(engine: &Engine, dialect: &dyn Dialect, body: &[u8], options: Judge
         action: document.action,
         body: document.edited(body),
         model: text_of(body, facts.model),
-        kind: text_of(body, facts.event_type),
+        asks: dialect.asks(body, facts),
+        call: dialect.call(body, facts),
         stream: facts.stream,
         max_tokens: facts.max_tokens,
         wants_usage,

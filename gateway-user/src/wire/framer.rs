@@ -4,44 +4,68 @@ use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::wire::items;
+use crate::wire::data::Data;
 use crate::wire::json::Span;
-use crate::wire::sse::{self, Data};
+use crate::wire::{frames, items, lines, sse};
 
 /// Largest event that is taken apart, in bytes: pictures come as one event.
 pub const MAX_EVENT: usize = 8 << 20;
 
-/// An event grew past [`MAX_EVENT`].
+/// Why a stream cannot be taken apart any further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("streamed event of more than {MAX_EVENT} bytes; it cannot be inspected as a whole")]
-pub struct TooLong;
+pub enum Unreadable {
+    /// An event grew past [`MAX_EVENT`].
+    #[error("streamed event of more than {MAX_EVENT} bytes; it cannot be inspected as a whole")]
+    TooLong,
+    /// A binary frame has a wrong length or checksum.
+    #[error("streamed frame whose length or checksum is wrong; what follows it cannot be read")]
+    Broken,
+}
 
-/// How events are set apart.
+/// How the events of a stream are set apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Framing {
+    /// Server-sent events.
+    #[default]
+    Events,
+    /// The items of one JSON array. What stands between two items belongs to the second one.
+    Items,
+    /// One JSON document a line.
+    Lines,
+    /// Binary frames with checksums.
+    Frames,
+    /// Messages, each of which comes as one chunk and is nothing but data.
+    Messages,
+}
+
+/// The search for the end of an event.
 #[derive(Debug)]
 enum End {
-    /// Server-sent events.
     Event(sse::End),
-    /// The items of one JSON array.
     Item(items::End),
-    /// Each chunk is an event.
+    Line(lines::End),
+    Frame,
     Message,
 }
 
 impl End {
-    fn find(&mut self, bytes: &[u8]) -> Option<usize> {
-        match self {
-            End::Event(end) => end.find(bytes),
-            End::Item(end) => end.find(bytes),
-            End::Message => (!bytes.is_empty()).then_some(bytes.len()),
+    fn new(framing: Framing) -> End {
+        match framing {
+            Framing::Events => End::Event(sse::End::default()),
+            Framing::Items => End::Item(items::End::default()),
+            Framing::Lines => End::Line(lines::End::default()),
+            Framing::Frames => End::Frame,
+            Framing::Messages => End::Message,
         }
     }
 
-    /// Begins the search for the next end.
-    fn restart(&mut self) {
+    fn find(&mut self, bytes: &[u8]) -> Result<Option<usize>, Unreadable> {
         match self {
-            End::Event(end) => *end = sse::End::default(),
-            End::Item(end) => *end = items::End::default(),
-            End::Message => {}
+            End::Event(end) => Ok(end.find(bytes)),
+            End::Item(end) => Ok(end.find(bytes)),
+            End::Line(end) => Ok(end.find(bytes)),
+            End::Frame => frames::find(bytes),
+            End::Message => Ok((!bytes.is_empty()).then_some(bytes.len())),
         }
     }
 }
@@ -56,35 +80,24 @@ pub struct Framer {
     at: usize,
     /// Start of an event whose end has not come.
     carry: BytesMut,
+    framing: Framing,
     end: End,
 }
 
 impl Framer {
-    /// A framer of server-sent events.
-    pub fn events() -> Framer {
-        Framer::new(End::Event(sse::End::default()))
+    /// A framer before its first byte.
+    pub fn new(framing: Framing) -> Framer {
+        Framer { buffer: Bytes::new(), at: 0, carry: BytesMut::new(), framing, end: End::new(framing) }
     }
 
-    /// A framer of the items of a JSON array. What stands between two items belongs to the second one.
-    pub fn items() -> Framer {
-        Framer::new(End::Item(items::End::default()))
-    }
-
-    /// A framer of messages, each of which comes as one chunk and is nothing but data.
-    pub fn messages() -> Framer {
-        Framer::new(End::Message)
-    }
-
-    fn new(end: End) -> Framer {
-        Framer { buffer: Bytes::new(), at: 0, carry: BytesMut::new(), end }
-    }
-
-    /// Where the data of an event stands.
+    /// What an event carries.
     pub fn data(&self, event: &[u8]) -> Data {
-        match self.end {
-            End::Event(_) => sse::data(event),
-            End::Item(_) => items::data(event),
-            End::Message => Data::Line(Span::new(0, event.len())),
+        match self.framing {
+            Framing::Events => sse::data(event),
+            Framing::Items => items::data(event),
+            Framing::Lines => lines::data(event),
+            Framing::Frames => frames::data(event),
+            Framing::Messages => Data::Line(Span::new(0, event.len())),
         }
     }
 
@@ -98,12 +111,12 @@ impl Framer {
     }
 
     /// The next whole event: its place in [`Framer::buffer`].
-    pub fn next_event(&mut self) -> Result<Option<Range<usize>>, TooLong> {
+    pub fn next_event(&mut self) -> Result<Option<Range<usize>>, Unreadable> {
         let carried = !self.carry.is_empty();
         let open = if carried { &self.carry[..] } else { &self.buffer[self.at..] };
-        let end = self.end.find(open);
+        let end = self.end.find(open)?;
         if end.unwrap_or(open.len()) > MAX_EVENT {
-            return Err(TooLong);
+            return Err(Unreadable::TooLong);
         }
         let Some(end) = end else {
             if !carried {
@@ -112,7 +125,7 @@ impl Framer {
             }
             return Ok(None);
         };
-        self.end.restart();
+        self.end = End::new(self.framing);
         if carried {
             (self.buffer, self.at) = (self.carry.split().freeze(), 0);
         }
@@ -128,7 +141,7 @@ impl Framer {
 
     /// Everything that was pushed and not cut: an event without its blank line, or nothing.
     pub fn rest(&mut self) -> Bytes {
-        self.end.restart();
+        self.end = End::new(self.framing);
         let at = std::mem::replace(&mut self.at, self.buffer.len());
         if self.carry.is_empty() { self.buffer.slice(at..) } else { self.carry.split().freeze() }
     }

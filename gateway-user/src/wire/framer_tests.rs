@@ -15,7 +15,7 @@ fn events(mut framer: Framer, chunks: &[&[u8]]) -> Vec<Vec<u8>> {
     events
 }
 
-fn check(framer: fn() -> Framer, stream: &str, expected: &[&str]) {
+fn check(framing: Framing, stream: &str, expected: &[&str]) {
     let stream = stream.as_bytes();
     let expected: Vec<Vec<u8>> = expected.iter().map(|event| event.as_bytes().to_vec()).collect();
     assert_eq!(expected.concat(), stream, "the test's own events");
@@ -23,48 +23,48 @@ fn check(framer: fn() -> Framer, stream: &str, expected: &[&str]) {
         for second in first..=stream.len() {
             let chunks = [&stream[..first], &stream[first..second], &stream[second..]];
             assert_eq!(
-                events(framer(), &chunks),
+                events(Framer::new(framing), &chunks),
                 expected,
                 "{:?} cut at {first} and {second}",
                 String::from_utf8_lossy(stream)
             );
         }
     }
-    assert_eq!(events(framer(), &stream.chunks(1).collect::<Vec<_>>()), expected);
+    assert_eq!(events(Framer::new(framing), &stream.chunks(1).collect::<Vec<_>>()), expected);
 }
 
 #[test]
 fn events_end_at_blank_lines() {
-    check(Framer::events, "data: 1\n\nevent: x\ndata: 2\n\n", &["data: 1\n\n", "event: x\ndata: 2\n\n", ""]);
+    check(Framing::Events, "data: 1\n\nevent: x\ndata: 2\n\n", &["data: 1\n\n", "event: x\ndata: 2\n\n", ""]);
     check(
-        Framer::events,
+        Framing::Events,
         "data: 1\r\n\r\ndata: 2\r\n\r\n\n",
         &["data: 1\r\n\r\n", "data: 2\r\n\r\n", "\n", ""],
     );
-    check(Framer::events, "data: 1\r\rdata: 2\rdata: 3\r\rx", &["data: 1\r\r", "data: 2\rdata: 3\r\r", "x"]);
-    check(Framer::events, "data: 1\r\n\ndata: 2\n\r\n", &["data: 1\r\n\n", "data: 2\n\r\n", ""]);
-    check(Framer::events, ": comment\n\ndata: open", &[": comment\n\n", "data: open"]);
-    check(Framer::events, "", &[""]);
+    check(Framing::Events, "data: 1\r\rdata: 2\rdata: 3\r\rx", &["data: 1\r\r", "data: 2\rdata: 3\r\r", "x"]);
+    check(Framing::Events, "data: 1\r\n\ndata: 2\n\r\n", &["data: 1\r\n\n", "data: 2\n\r\n", ""]);
+    check(Framing::Events, ": comment\n\ndata: open", &[": comment\n\n", "data: open"]);
+    check(Framing::Events, "", &[""]);
 }
 
 #[test]
 fn items_end_at_their_brace() {
     check(
-        Framer::items,
+        Framing::Items,
         "[{\"a\":1}\n,\r\n{\"b\":[{}]}\n]\n",
         &["[{\"a\":1}", "\n,\r\n{\"b\":[{}]}", "\n]\n"],
     );
-    check(Framer::items, r#"[{"a":"}]{\"\\"},{"b":"["}]"#, &[r#"[{"a":"}]{\"\\"}"#, r#",{"b":"["}"#, "]"]);
-    check(Framer::items, "{\"error\":{\"code\":1}}", &["{\"error\":{\"code\":1}}", ""]);
-    check(Framer::items, "[\"a{\",{}]", &["[\"a{\",{}", "]"]);
-    check(Framer::items, "[]", &["[]"]);
-    check(Framer::items, "[{\"open\":", &["[{\"open\":"]);
+    check(Framing::Items, r#"[{"a":"}]{\"\\"},{"b":"["}]"#, &[r#"[{"a":"}]{\"\\"}"#, r#",{"b":"["}"#, "]"]);
+    check(Framing::Items, "{\"error\":{\"code\":1}}", &["{\"error\":{\"code\":1}}", ""]);
+    check(Framing::Items, "[\"a{\",{}]", &["[\"a{\",{}", "]"]);
+    check(Framing::Items, "[]", &["[]"]);
+    check(Framing::Items, "[{\"open\":", &["[{\"open\":"]);
 }
 
 #[test]
 fn the_data_of_an_item_is_found() {
     let check = |event: &str, expected: Option<&str>| {
-        let data = Framer::items().data(event.as_bytes());
+        let data = Framer::new(Framing::Items).data(event.as_bytes());
         let found = match &data {
             Data::Line(span) => Some(span.of(event.as_bytes())),
             _ => None,
@@ -81,18 +81,31 @@ fn the_data_of_an_item_is_found() {
 #[test]
 fn a_whole_event_is_not_copied_and_a_long_one_refused() {
     let chunk = Bytes::from_static(b"data: 1\n\ndata: 2\n\n");
-    let mut framer = Framer::events();
+    let mut framer = Framer::new(Framing::Events);
     framer.push(chunk.clone());
     while let Some(place) = framer.next_event().expect("short events") {
         assert_eq!(framer.buffer()[place.clone()].as_ptr(), chunk[place].as_ptr());
     }
     for piece in [MAX_EVENT + 1, 1000] {
-        let mut framer = Framer::events();
+        let mut framer = Framer::new(Framing::Events);
         let mut refused = false;
         for _ in 0..=MAX_EVENT / piece + 1 {
             framer.push(Bytes::from(vec![b'x'; piece]));
             refused |= framer.next_event().is_err();
         }
         assert!(refused);
+    }
+}
+
+#[test]
+fn lines_end_at_line_feeds() {
+    check(
+        Framing::Lines,
+        "{\"a\":1}\n{\"b\":2}\r\n\n{\"c\":3}",
+        &["{\"a\":1}\n", "{\"b\":2}\r\n", "\n", "{\"c\":3}"],
+    );
+    let framer = Framer::new(Framing::Lines);
+    for (line, data) in [("{\"a\":1}\r\n", "{\"a\":1}"), ("\n", ""), (" \r\n", ""), ("x", "x")] {
+        assert_eq!(framer.data(line.as_bytes()).payload(line.as_bytes()), data.as_bytes());
     }
 }

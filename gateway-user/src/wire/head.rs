@@ -1,14 +1,25 @@
 //! Small readings of header values: content types and encodings.
 
-/// Whether a body of this `content-type` is a stream of server-sent events.
-pub fn is_event_stream(content_type: &str) -> bool {
-    media_type(content_type).eq_ignore_ascii_case("text/event-stream")
+use crate::wire::framer::Framing;
+
+/// How the events of a body of this `content-type` are set apart; `None` if it is no stream of events.
+pub fn framing(content_type: &str) -> Option<Framing> {
+    let media = media_type(content_type).to_ascii_lowercase();
+    Some(match media.as_str() {
+        "text/event-stream" => Framing::Events,
+        "application/vnd.amazon.eventstream" => Framing::Frames,
+        "application/x-ndjson" | "application/ndjson" | "application/stream+json" => Framing::Lines,
+        "application/jsonl" | "application/x-jsonl" | "application/jsonlines" | "application/x-jsonlines" => {
+            Framing::Lines
+        }
+        _ => return None,
+    })
 }
 
 /// Whether a body of this `content-type` is JSON (`application/json`, `…+json`), not a sequence of documents.
 pub fn is_json(content_type: &str) -> bool {
     let media = media_type(content_type).to_ascii_lowercase();
-    media == "application/json" || media.ends_with("+json")
+    media == "application/json" || media.ends_with("+json") && framing(content_type).is_none()
 }
 
 /// Whether a body of this `content-type` is sound, pictures or film, in which no text can be found.
@@ -57,9 +68,12 @@ mod tests {
 
     #[test]
     fn content_types_are_read_without_their_parameters() {
-        assert!(is_event_stream("text/event-stream; charset=utf-8"));
-        assert!(is_event_stream("Text/Event-Stream"));
-        assert!(!is_event_stream("text/event-streams"));
+        assert_eq!(framing("text/event-stream; charset=utf-8"), Some(Framing::Events));
+        assert_eq!(framing("Text/Event-Stream"), Some(Framing::Events));
+        assert_eq!(framing("text/event-streams"), None);
+        assert_eq!(framing("application/vnd.amazon.eventstream"), Some(Framing::Frames));
+        assert_eq!(framing("application/stream+json"), Some(Framing::Lines));
+        assert!(!is_json("application/stream+json"));
         assert!(is_json("application/problem+json"));
         assert!(!is_json("application/x-ndjson"));
         assert!(is_media("image/png") && !is_media("image/svg+xml") && !is_media("application/pdf"));

@@ -2,8 +2,8 @@
 //!
 //! An item is an object. Brackets are only counted; whether it is JSON at all is seen when it is read.
 
+use crate::wire::data::Data;
 use crate::wire::json::Span;
-use crate::wire::sse::Data;
 
 /// The search for the end of an item; goes on where it stopped.
 #[derive(Debug, Default)]

@@ -33,6 +33,12 @@ impl Span {
         (self.end - self.start) as usize
     }
 
+    /// The span so many bytes further on; it must stay within what spans can address.
+    pub fn moved_by(self, bytes: i64) -> Span {
+        let moved = |offset: u32| (i64::from(offset) + bytes) as u32;
+        Span { start: moved(self.start), end: moved(self.end) }
+    }
+
     /// Whether it covers nothing.
     pub fn is_empty(self) -> bool {
         self.start == self.end

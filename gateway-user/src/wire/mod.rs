@@ -2,15 +2,18 @@
 //!
 //! Nothing here opens a socket, reads a clock or spawns: bytes in, meaning and spans out.
 
+pub mod data;
 pub mod dialects;
 pub mod edit;
 pub mod encoding;
 pub mod escape;
 pub mod event;
 pub mod framer;
+pub mod frames;
 pub mod head;
 pub mod items;
 pub mod json;
+pub mod lines;
 pub mod places;
 pub mod reading;
 pub mod shape;

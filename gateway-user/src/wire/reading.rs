@@ -109,6 +109,14 @@ pub struct Facts {
     pub choices: u64,
     /// Choices that end with this document, likewise.
     pub finished: u64,
+    /// A role stands outside of any message.
+    pub role: bool,
+    /// The head of a block stands here.
+    pub opening: bool,
+    /// A part of a running answer stands here.
+    pub delta: bool,
+    /// A client's message that asks for an answer.
+    pub asks: bool,
     /// Messages of the conversation.
     pub messages: u16,
     /// It has an error object.

@@ -50,6 +50,8 @@ pub enum Fact {
     IncludeUsage,
     /// Role of a message.
     Role,
+    /// Whether a message of a client asks for an answer.
+    Asks,
     /// Kind of a [`Scope::Source`].
     SourceType,
     /// Kind of a streamed event.
@@ -60,7 +62,7 @@ pub enum Fact {
     CallId,
     /// Id of the tool call that this is the result of.
     ResultOf,
-    /// Why a choice or the answer ended; null while it runs.
+    /// Why a choice or the answer ended, or that it did; null or false while it runs.
     Finish,
     /// Number of a choice.
     Choice,
@@ -95,6 +97,10 @@ pub enum Scope {
     Block,
     /// One item of the answer, to be remembered as it stands.
     Item,
+    /// The head of a block, which begins with it.
+    Opening,
+    /// A part of a running answer.
+    Delta,
     /// One part of a message; a flag in it may say that its text is reasoning.
     Part,
     /// One message of a conversation; its role decides the kind of its text.
@@ -142,13 +148,22 @@ const NONE: Place = Place::MAX;
 
 impl Shape {
     /// Compiles rows of path and meaning. A path is keys joined by dots; `[]` is any item of an array; a last part
-    /// `**` gives the meaning of everything below that no other row names (nearest such row wins).
+    /// `**` gives the meaning of everything below that no other row names (nearest such row wins). Where several rows have
+    /// one path the last wins.
     pub fn new(rows: &[(&'static str, Field)]) -> Shape {
+        Shape::below(&[("", rows)])
+    }
+
+    /// Compiles several tables, each of which stands below a path of its own; the empty path is the document itself.
+    pub fn below(tables: &[(&'static str, &[(&'static str, Field)])]) -> Shape {
         let mut shape = Shape { nodes: Vec::new() };
         shape.add(Field::Unknown);
         let unknown = shape.add_rest(Field::Unknown);
-        for &(path, field) in rows {
-            shape.insert(path, field);
+        for (path, rows) in tables {
+            let base = shape.walk(Shape::ROOT, path);
+            for &(path, field) in *rows {
+                shape.insert(base, path, field);
+            }
         }
         shape.settle(Shape::ROOT, unknown);
         shape
@@ -193,23 +208,31 @@ impl Shape {
         place
     }
 
-    fn insert(&mut self, path: &'static str, field: Field) {
-        let mut place = Shape::ROOT;
-        for part in path.split('.') {
-            if part == "**" {
-                let rest = self.add_rest(field);
-                self.nodes[usize::from(place)].rest = rest;
-                return;
-            }
+    fn insert(&mut self, base: Place, path: &'static str, field: Field) {
+        let above = path.strip_suffix("**").map(|above| above.trim_end_matches('.'));
+        let place = self.walk(base, above.unwrap_or(path));
+        if above.is_some() {
+            let rest = self.add_rest(field);
+            self.nodes[usize::from(place)].rest = rest;
+        } else {
+            let node = &mut self.nodes[usize::from(place)];
+            node.field = field;
+            node.free_keys |= field == Field::Scope(Scope::Arguments);
+        }
+    }
+
+    /// The place that a path leads to from `place`, made where it is missing.
+    fn walk(&mut self, mut place: Place, path: &'static str) -> Place {
+        for part in path.split('.').filter(|part| !part.is_empty()) {
             let name = part.trim_end_matches("[]");
-            place = self.step(place, name);
+            if !name.is_empty() {
+                place = self.step(place, name);
+            }
             for _ in 0..(part.len() - name.len()) / 2 {
                 place = self.step_item(place);
             }
         }
-        let node = &mut self.nodes[usize::from(place)];
-        node.field = field;
-        node.free_keys |= field == Field::Scope(Scope::Arguments);
+        place
     }
 
     fn step(&mut self, place: Place, name: &'static str) -> Place {
@@ -275,5 +298,11 @@ mod tests {
         check(&["tools", "[]", "type"], Field::Exempt);
         check(&["tools", "[]", "x", "[]", "type"], Field::Text(Kind::ToolDefinition));
         check(&["other", "[]", "[]", "x"], Field::Unknown);
+        let shape = Shape::below(&[("[]", &[("a", Field::Exempt)]), ("inner.x", &[("**", Field::Exempt)])]);
+        let items = shape.item(Shape::ROOT);
+        assert_eq!(shape.field(shape.child(items, b"a").0), Field::Exempt);
+        let inner = shape.child(shape.child(Shape::ROOT, b"inner").0, b"x").0;
+        assert_eq!(shape.field(shape.child(inner, b"y").0), Field::Exempt);
+        assert_eq!(shape.field(shape.child(Shape::ROOT, b"a").0), Field::Unknown);
     }
 }

@@ -4,6 +4,7 @@
 
 use memchr::{memchr, memchr2};
 
+use crate::wire::data::Data;
 use crate::wire::json::Span;
 
 /// The search for the end of an event; goes on where it stopped.
@@ -45,17 +46,6 @@ fn event_end(bytes: &[u8], line: &mut usize, seen: &mut usize) -> Option<usize> 
             return Some(next);
         }
     }
-}
-
-/// What an event carries.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Data {
-    /// No `data` field: a comment, a keep-alive.
-    None,
-    /// One `data` line: where its value stands in the raw event.
-    Line(Span),
-    /// Several `data` lines, joined by LF as the standard says.
-    Lines(Vec<u8>),
 }
 
 /// Finds the data of a raw event.

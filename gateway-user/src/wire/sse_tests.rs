@@ -7,8 +7,7 @@ fn data_is_found() {
     let check = |event: &str, expected: Option<&str>| {
         let found = match data(event.as_bytes()) {
             Data::None => None,
-            Data::Line(span) => Some(span.of(event.as_bytes()).to_vec()),
-            Data::Lines(joined) => Some(joined),
+            data => Some(data.payload(event.as_bytes()).to_vec()),
         };
         assert_eq!(found.as_deref(), expected.map(str::as_bytes), "{event:?}");
     };

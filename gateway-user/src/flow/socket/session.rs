@@ -162,7 +162,8 @@ impl Session {
         };
         let id = flow.as_ref().unwrap_or(&self.connection).id();
         let shown = format!("gateway: {}", stop.message());
-        let refusal = self.route.dialect.message_refusal(&Refusal { reason, message: &shown, flow: &id });
+        let refusal =
+            self.route.dialect.message_refusal(&Refusal { reason, message: &shown, flow: &id, call: None });
         if let Some(mut flow) = flow {
             let length = refusal.as_ref().map_or(0, Vec::len);
             flow.bytes(0, length as u64);
@@ -267,7 +268,12 @@ impl Session {
         let Some(request) = self.turn.asked.as_ref().map(|asked| asked.request) else {
             let shown = format!("gateway: {message}");
             let id = self.connection.id();
-            let refusal = self.route.dialect.message_refusal(&Refusal { reason, message: &shown, flow: &id });
+            let refusal = self.route.dialect.message_refusal(&Refusal {
+                reason,
+                message: &shown,
+                flow: &id,
+                call: None,
+            });
             let Some(refusal) = refusal else { return Close::for_policy(message) };
             self.to_client.insert(Kind::Text, &refusal, out.client);
             return Close::after_cut(message);

@@ -16,10 +16,10 @@ use crate::{
     },
     wire::{
         Dialect,
+        data::Data,
         dialects::{CutStyle, Reason},
         event::Direction,
-        framer::Framer,
-        sse,
+        framer::{Framer, Framing},
         websocket::Message,
     },
 };
@@ -60,7 +60,7 @@ impl Turn {
                 Cut::Text => CutStyle::Text,
                 Cut::Error => CutStyle::Error,
             },
-            messages: true,
+            framing: Some(Framing::Messages),
             held_bytes: services.config.limits.reply_held_bytes,
             ..ReplyOptions::default()
         };
@@ -129,15 +129,14 @@ impl Turn {
 
 /// The payloads of the events of an ending, each to be a message.
 fn payloads(events: &Bytes) -> Vec<Bytes> {
-    let mut framer = Framer::events();
+    let mut framer = Framer::new(Framing::Events);
     framer.push(events.clone());
     let mut all = Vec::new();
     while let Ok(Some(place)) = framer.next_event() {
         let event = framer.buffer().slice(place);
-        match sse::data(&event) {
-            sse::Data::Line(span) => all.push(event.slice(span.start as usize..span.end as usize)),
-            sse::Data::Lines(joined) => all.push(joined.into()),
-            sse::Data::None => {}
+        match framer.data(&event) {
+            Data::None => {}
+            data => all.push(Bytes::copy_from_slice(data.payload(&event))),
         }
     }
     all

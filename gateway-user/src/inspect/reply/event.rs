@@ -4,12 +4,13 @@ use bytes::Bytes;
 
 use crate::inspect::request::escaped_for;
 use crate::inspect::tools::Bit;
+use crate::wire::data::Data;
 use crate::wire::dialects::Marks;
-use crate::wire::edit::{Edit, splice};
+use crate::wire::edit::Edit;
 use crate::wire::escape;
+use crate::wire::framer::Framer;
 use crate::wire::json::Span;
 use crate::wire::reading::Form;
-use crate::wire::sse::{self, Data};
 
 /// A stretch of a running text in an event.
 #[derive(Clone, Copy, Debug)]
@@ -58,7 +59,7 @@ pub struct Event {
 impl Event {
     /// Replaces the source bytes `start..end` of `track`, as far as they stand here, by `mask`. Returns whether any do.
     pub fn replace(&mut self, track: usize, start: u64, end: u64, mask: &str) -> bool {
-        let payload = payload(&self.raw, &self.data);
+        let payload = self.data.payload(&self.raw);
         let before = self.edits.len();
         for part in
             self.parts.iter().filter(|part| part.track == track && part.start < end && start < part.end)
@@ -78,30 +79,22 @@ impl Event {
         if self.edits.is_empty() {
             return self.raw.clone();
         }
-        let payload = splice(payload(&self.raw, &self.data), &mut self.edits);
-        match &self.data {
-            Data::Line(span) => {
-                let (before, after) = (&self.raw[..span.start as usize], &self.raw[span.end as usize..]);
-                [before, &payload, after].concat().into()
-            }
-            Data::Lines(_) => sse::with_data(&self.raw, &payload).into(),
-            Data::None => self.raw.clone(),
-        }
+        self.data.edited(&self.raw, &mut self.edits)
     }
 
     /// Splits off an event with the text before source offset `clear`, which is all that is decided; the rest stays.
-    /// `None` where an event cannot stand twice: with several texts, edits, or a meaning beside its text.
-    pub fn split(&mut self, clear: u64) -> Option<Event> {
+    /// `None` where an event cannot stand twice: with several texts, edits, or a meaning beside its text. `framer` says what
+    /// an event carries.
+    pub fn split(&mut self, clear: u64, framer: &Framer) -> Option<Event> {
         let &[part] = &self.parts[..] else { return None };
         // Usage is a running total wherever it stands beside text, so that it may be said twice.
         let Marks { opens, finished, stop, terminal, error, .. } = self.marks;
         let plain = opens.is_none() && finished == 0 && !(stop || terminal || error);
-        let simple =
-            self.edits.is_empty() && plain && matches!(self.data, Data::Line(_)) && part.form != Form::Raw;
+        let simple = self.edits.is_empty() && plain && self.data.is_divisible() && part.form != Form::Raw;
         if !simple || clear <= part.start || clear >= part.end {
             return None;
         }
-        let payload = payload(&self.raw, &self.data);
+        let payload = self.data.payload(&self.raw);
         let length = (part.end - part.start) as usize;
         let head = part.bytes(payload, 0, (clear - part.start) as usize);
         let tail = Span { start: head.end, end: part.bytes(payload, 0, length).end };
@@ -126,21 +119,16 @@ impl Event {
         let bytes = first.bytes();
         let rest = self.bytes();
         (first.raw, first.edits) = (bytes, Vec::new());
-        self.keep(rest, clear);
+        self.data = framer.data(&rest);
+        self.keep(rest, head, clear);
         Some(first)
     }
 
-    /// Takes the shortened `raw` in place of the whole event.
-    fn keep(&mut self, raw: Bytes, clear: u64) {
-        let gone = self.raw.len() - raw.len();
-        let head = self.edits[0].span;
+    /// Takes the shortened `raw` in place of the whole event, without the text `head`.
+    fn keep(&mut self, raw: Bytes, head: Span, clear: u64) {
         if let [part] = &mut self.parts[..] {
             part.start = clear;
             part.span = Span { start: head.start, end: part.span.end - head.len() as u32 };
-        }
-        debug_assert!(gone >= head.len());
-        if let Data::Line(span) = &mut self.data {
-            span.end -= gone as u32;
         }
         self.raw = raw;
         self.edits.clear();
@@ -155,14 +143,5 @@ impl Part {
         let (from, to) =
             if self.escaped { escape::locate(self.span.of(payload), from, to) } else { (from, to) };
         Span::new(at + from, at + to)
-    }
-}
-
-/// The payload of an event.
-pub fn payload<'a>(raw: &'a [u8], data: &'a Data) -> &'a [u8] {
-    match data {
-        Data::None => &[],
-        Data::Line(span) => span.of(raw),
-        Data::Lines(joined) => joined,
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::inspect::reply::event::{Event, Part, payload};
+use crate::inspect::reply::event::{Event, Part};
 use crate::inspect::reply::track::{Deed, Place, Track};
 use crate::inspect::reply::{Released, ReplyOptions, Stop};
 use crate::inspect::request::Located;
@@ -20,7 +20,7 @@ use crate::wire::Dialect;
 use crate::wire::dialects::{Marks, Sent};
 use crate::wire::edit::Edit;
 use crate::wire::event::Usage;
-use crate::wire::framer::{Framer, TooLong};
+use crate::wire::framer::{Framer, Framing, Unreadable};
 use crate::wire::reading::Reading;
 
 /// An event stream.
@@ -87,24 +87,25 @@ struct Scratch {
 }
 
 impl Events {
-    pub fn new(engine: Arc<Engine>, dialect: &'static dyn Dialect, options: ReplyOptions) -> Events {
+    pub fn new(
+        engine: Arc<Engine>,
+        dialect: &'static dyn Dialect,
+        options: ReplyOptions,
+        framing: Framing,
+    ) -> Events {
         Events {
             engine,
             tokens: None,
             restored: 0,
             dialect,
             options,
-            framer: match options {
-                ReplyOptions { messages: true, .. } => Framer::messages(),
-                ReplyOptions { array: true, .. } => Framer::items(),
-                _ => Framer::events(),
-            },
+            framer: Framer::new(framing),
             reading: Reading::new(),
             tracks: Vec::new(),
             queue: VecDeque::new(),
             held: 0,
             run: Run::default(),
-            sent: Sent { array: options.array, resumes: dialect.resumes(), ..Sent::default() },
+            sent: Sent { framing, resumes: dialect.resumes(), ..Sent::default() },
             released: Vec::new(),
             usage: None,
             findings: Vec::new(),
@@ -129,7 +130,8 @@ impl Events {
             match self.framer.next_event() {
                 Ok(Some(place)) => self.event(place, out),
                 Ok(None) => break,
-                Err(TooLong) => self.stop = Some(Stop::TooLong),
+                Err(Unreadable::TooLong) => self.stop = Some(Stop::TooLong),
+                Err(Unreadable::Broken) => self.stop = Some(Stop::Broken),
             }
         }
         self.flush(out);
@@ -210,7 +212,7 @@ impl Events {
     /// Remembers what an early ending must repeat of an event that went to the client.
     fn remember(&mut self, raw: &Bytes) {
         let data = self.framer.data(raw);
-        let payload = payload(raw, &data);
+        let payload = data.payload(raw);
         if self.reading.read(payload, self.dialect.event(), false).is_ok() {
             self.dialect.refine(payload, &mut self.reading);
             self.dialect.remember(payload, &self.reading, &mut self.sent);
@@ -237,8 +239,8 @@ impl Events {
     /// Takes one event. `place` says where in the framer's buffer it stands.
     fn whole(&mut self, raw: Bytes, place: Option<Range<usize>>, out: &mut Vec<Released>) {
         let data = self.framer.data(&raw);
-        let marks = self.read(payload(&raw, &data));
-        let bits = self.calls(payload(&raw, &data), &marks);
+        let marks = self.read(data.payload(&raw));
+        let bits = self.calls(data.payload(&raw), &marks);
         if marks.ends_first {
             self.end_channels(&marks);
             self.apply(None);
@@ -246,7 +248,7 @@ impl Events {
         if self.sent.resumes {
             self.resume();
         }
-        let text = self.scan(payload(&raw, &data));
+        let text = self.scan(data.payload(&raw));
         if self.error && !marks.error && text > 0 && self.is_started() {
             self.error = false;
         }
@@ -366,14 +368,14 @@ impl Events {
     pub fn relax(&mut self, out: &mut Vec<Released>) {
         self.settle(out);
         // An item of an array cannot be said in two: the bracket or comma before it belongs to one of them only.
-        if self.options.array {
+        if self.sent.framing == Framing::Items {
             return;
         }
         let Some(event) = self.queue.front_mut().filter(|event| event.bits.is_empty()) else { return };
         let [part] = &event.parts[..] else { return };
         let clear = self.tracks[part.track].clear();
         let before = event.raw.len();
-        if let Some(first) = event.split(clear) {
+        if let Some(first) = event.split(clear, &self.framer) {
             self.held -= before - event.raw.len();
             self.gone(out.len(), first.marks, &first.raw);
             out.push(Released { bytes: first.raw, text_len: first.text, deltas: 1 });

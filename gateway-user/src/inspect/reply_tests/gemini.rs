@@ -1,5 +1,7 @@
 //! Streams of Gemini: as events, and as the items of one JSON array.
 
+use std::path::PathBuf;
+
 use serde_json::json;
 
 use super::*;
@@ -18,7 +20,7 @@ pub fn collect(chunk: &Value, texts: &mut BTreeMap<String, String>) {
     }
 }
 
-fn chunk(part: Value, finish: Option<&str>) -> Value {
+pub fn chunk(part: Value, finish: Option<&str>) -> Value {
     let mut candidate = json!({"content": {"parts": [part], "role": "model"}, "index": 0});
     let mut usage = json!({"promptTokenCount": 20, "cachedContentTokenCount": 5, "thoughtsTokenCount": 3});
     if let Some(finish) = finish {
@@ -28,7 +30,7 @@ fn chunk(part: Value, finish: Option<&str>) -> Value {
     json!({"candidates": [candidate], "usageMetadata": usage, "modelVersion": "gemini", "responseId": "r1"})
 }
 
-fn chunks(thoughts: &[&str], text: &[&str]) -> Vec<Value> {
+pub fn chunks(thoughts: &[&str], text: &[&str]) -> Vec<Value> {
     let mut all: Vec<Value> = Vec::new();
     all.extend(thoughts.iter().map(|text| chunk(json!({"text": text, "thought": true}), None)));
     all.extend(text.iter().map(|text| chunk(json!({"text": text}), None)));
@@ -37,7 +39,7 @@ fn chunks(thoughts: &[&str], text: &[&str]) -> Vec<Value> {
     all
 }
 
-fn sse(chunks: &[Value]) -> String {
+pub fn sse(chunks: &[Value]) -> String {
     chunks.iter().map(|chunk| format!("data: {chunk}\r\n\r\n")).collect()
 }
 
@@ -47,7 +49,8 @@ fn array(chunks: &[Value]) -> String {
     format!("[{}\n]\n", items.join("\n,\r\n"))
 }
 
-const ARRAY: fn() -> ReplyOptions = || ReplyOptions { array: true, ..ReplyOptions::default() };
+const ARRAY: fn() -> ReplyOptions =
+    || ReplyOptions { framing: Some(Framing::Items), ..ReplyOptions::default() };
 
 /// The texts of an array, which must be sound JSON.
 fn items(bytes: &[u8]) -> BTreeMap<String, String> {
@@ -202,7 +205,7 @@ fn recorded_arrays_pass_byte_for_byte() {
         }
         seen += 1;
         for seed in 0..5 {
-            let outcome = run(&ENGINE, &Gemini::Bare, ARRAY(), &pieces(&stream, seed));
+            let outcome = run(&ENGINE, &Gemini::Bare, ARRAY(), &recorded::pieces(&stream, seed));
             assert_eq!(outcome.bytes, stream, "{}", case.display());
             assert!(outcome.complete && outcome.usage.is_some(), "{}", case.display());
         }

@@ -52,7 +52,7 @@ fn sse(events: &[Value]) -> String {
 }
 
 /// An answer that thinks, writes and calls a tool; each text in these pieces.
-fn stream(thinking: &[&str], text: &[&str], arguments: &[&str]) -> String {
+pub fn stream(thinking: &[&str], text: &[&str], arguments: &[&str]) -> String {
     let response = |status: &str, output: Value, usage: Value| {
         json!({"id": "resp_1", "object": "response", "created_at": 5, "status": status, "model": "gpt",
             "instructions": "Be brief.", "output": output, "error": null, "usage": usage,
@@ -146,7 +146,7 @@ fn a_value_that_only_the_last_event_holds_is_masked() {
 
 /// The texts of deltas of a Realtime answer, of which `between` comes after the first, and the machine afterwards.
 fn realtime(deltas: [&str; 2], between: &Value) -> (String, ReplyStream) {
-    let options = ReplyOptions { messages: true, ..ReplyOptions::default() };
+    let options = ReplyOptions { framing: Some(Framing::Messages), ..ReplyOptions::default() };
     let mut machine = ReplyStream::new(Arc::clone(&ENGINE), &OpenAiResponses, options);
     let delta = |text: &str| json!({"type": "response.output_text.delta", "output_index": 0, "content_index": 0, "delta": text});
     let created = json!({"type": "response.created", "response": {"id": "resp_1"}});
@@ -183,7 +183,7 @@ fn an_error_ends_no_answer_of_which_something_is_held() {
         |text: &str| format!(r#"{{"type":"response.output_text.delta","output_index":0,"delta":"{text}"}}"#);
     let error = r#"{"type":"error","error":{"message":"no"}}"#;
     for (text, failed) in [("it is AKIAQYLP", false), ("it is.", true)] {
-        let options = ReplyOptions { messages: true, ..ReplyOptions::default() };
+        let options = ReplyOptions { framing: Some(Framing::Messages), ..ReplyOptions::default() };
         let mut machine = ReplyStream::new(Arc::clone(&ENGINE), &OpenAiResponses, options);
         for event in [created, &delta(text), error] {
             machine.message(Bytes::from(event.to_owned()), &mut Vec::new());

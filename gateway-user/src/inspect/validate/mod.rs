@@ -1,10 +1,12 @@
 //! Checks on a matched value that a pattern cannot express: checksums, ranges, randomness.
 
+mod credentials;
 mod digits;
 mod iban;
 mod money;
 mod national;
 mod network;
+mod phone;
 mod text;
 
 use std::sync::LazyLock;
@@ -42,9 +44,11 @@ impl PartialEq for Check {
 
 /// Every named check, by what it is about.
 const CHECKS: &[&[Check]] = &[
+    credentials::CHECKS,
     iban::CHECKS,
     money::CHECKS,
     network::CHECKS,
+    phone::CHECKS,
     national::americas::CHECKS,
     national::asia::CHECKS,
     national::europe_east::CHECKS,

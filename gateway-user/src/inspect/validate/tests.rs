@@ -57,6 +57,18 @@ fn values_are_checked() {
         ("phone", "10.20.30.40", false),
         ("phone", "12345", false),
         ("phone", "000-000-0000", false),
+        ("phone", "+1 2 3 4 5 6 7", false),
+        ("phone", "0123456789", false),
+        ("phone_world", "+49 (0)171 1234567", true),
+        ("phone_world", "+1 415 555 2671", true),
+        ("phone_world", "+1 015 555 2671", false),
+        ("phone_world", "+210 123 4567", false),
+        ("phone_world", "+", false),
+        ("phone_plan", "0044 20 7946 0958", true),
+        ("phone_plan", "06 12 34 56 78", true),
+        ("phone_plan", "06 12 34 56 78 90", false),
+        ("phone_plan", "112-555-2671", false),
+        ("phone_plan", "", false),
         ("date", "31/12/1999", true),
         ("date", "1999-12-31", true),
         ("date", "1999-31-31", false),
@@ -207,7 +219,7 @@ fn every_checksum_has_a_sample() {
     // These know shapes and dates only.
     const WITHOUT: [&str; 8] =
         ["ssn", "us_itin", "uk_nino", "kr_rrn_date", "my_nric", "id_nik", "dk_cpr", "ipv6"];
-    const MORE: [&str; 2] = ["phone", "date"];
+    const MORE: [&str; 4] = ["phone", "phone_world", "phone_plan", "date"];
     for check in CHECKS.iter().copied().flatten() {
         let sampled = SAMPLES.iter().any(|(name, _)| *name == check.0);
         assert!(sampled || WITHOUT.contains(&check.0) || MORE.contains(&check.0), "{}", check.0);

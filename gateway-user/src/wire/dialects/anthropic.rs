@@ -15,7 +15,7 @@ use crate::wire::shape::{Fact, Field, Scope, Shape};
 #[derive(Debug)]
 pub struct Anthropic;
 
-type Row = (&'static str, Field);
+pub(super) type Row = (&'static str, Field);
 
 /// Fields of a content block at `$at`, whose plain text is written by `$kind`.
 macro_rules! block {
@@ -67,11 +67,11 @@ macro_rules! block {
     };
 }
 
-const MESSAGE: &[Row] = block!("messages[].content[]", Kind::User);
-const WHOLE: &[Row] = block!("content[]", Kind::Assistant);
-const START: &[Row] = block!("content_block", Kind::Assistant);
+pub(super) const MESSAGE: &[Row] = block!("messages[].content[]", Kind::User);
+pub(super) const WHOLE: &[Row] = block!("content[]", Kind::Assistant);
+pub(super) const START: &[Row] = block!("content_block", Kind::Assistant);
 
-const REQUEST: &[Row] = &[
+pub(super) const REQUEST: &[Row] = &[
     ("model", Field::Fact(Fact::Model)),
     ("stream", Field::Fact(Fact::Stream)),
     ("max_tokens", Field::Fact(Fact::MaxTokens)),
@@ -96,7 +96,7 @@ const REQUEST: &[Row] = &[
     ("tools[].cache_control.**", Field::Exempt),
 ];
 
-const REPLY: &[Row] = &[
+pub(super) const REPLY: &[Row] = &[
     ("id", Field::Fact(Fact::Id)),
     ("type", Field::Exempt),
     ("role", Field::Exempt),
@@ -121,10 +121,10 @@ macro_rules! usage {
     };
 }
 
-const USAGE: &[Row] = usage!("usage");
-const START_USAGE: &[Row] = usage!("message.usage");
+pub(super) const USAGE: &[Row] = usage!("usage");
+pub(super) const START_USAGE: &[Row] = usage!("message.usage");
 
-const EVENT: &[Row] = &[
+pub(super) const EVENT: &[Row] = &[
     ("type", Field::Fact(Fact::EventType)),
     ("index", Field::Fact(Fact::Block)),
     ("message.id", Field::Fact(Fact::Id)),

@@ -6,7 +6,7 @@ use super::*;
 
 #[test]
 fn a_refusal_has_the_providers_shape() {
-    let refusal = Refusal { reason: Reason::PolicyBlocked, message: "a key", flow: "f1" };
+    let refusal = Refusal { reason: Reason::PolicyBlocked, message: "a key", flow: "f1", call: None };
     let body: Value = serde_json::from_slice(&Anthropic.refusal(&refusal)).expect("JSON");
     let error = serde_json::json!({"type": "invalid_request_error", "message": "policy_blocked: a key"});
     assert_eq!(body, serde_json::json!({"type": "error", "error": error, "request_id": "f1"}));

@@ -6,12 +6,14 @@
 //! Thoughts are summaries that nobody signs; the signatures beside them are opaque, known by their field, and kept.
 
 mod fields;
+pub mod live;
 
 use std::fmt::Write as _;
 
-use crate::wire::dialects::{CutStyle, Dialect, Ending, Marks, Reason, Refusal, Sent};
+use crate::wire::dialects::{CutStyle, Dialect, Ending, Marks, Reason, Refusal, Sent, thoughts};
 use crate::wire::escape::quoted;
-use crate::wire::event::{Kind, Usage};
+use crate::wire::event::Usage;
+use crate::wire::framer::Framing;
 use crate::wire::reading::{Facts, Reading, Tokenised};
 use crate::wire::shape::Shape;
 
@@ -51,7 +53,7 @@ impl Dialect for Gemini {
     }
 
     fn refine(&self, _event: &[u8], reading: &mut Reading) {
-        refine(reading);
+        thoughts::set_apart(reading);
     }
 
     fn marks(&self, _event: &[u8], facts: &Facts) -> Marks {
@@ -82,22 +84,6 @@ impl Dialect for Gemini {
     }
 }
 
-/// The number that thoughts get in place of a block's, so that they can end before the answer does.
-const THOUGHTS: u16 = 1;
-
-/// Sets thoughts apart; where the answer goes on without them, they have come to their end.
-fn refine(reading: &mut Reading) {
-    let (mut thinks, mut speaks) = (false, false);
-    for piece in &mut reading.pieces {
-        match piece.channel.kind {
-            Kind::Thinking => (thinks, piece.channel.block) = (true, THOUGHTS),
-            Kind::Assistant => speaks |= !piece.span.is_empty(),
-            _ => {}
-        }
-    }
-    reading.facts.block = (speaks && !thinks).then_some(THOUGHTS);
-}
-
 /// Every event may be the first one. The one in which its candidates finish is the last with text, but some servers
 /// write a finish into every event.
 fn marks(facts: &Facts) -> Marks {
@@ -115,7 +101,7 @@ fn marks(facts: &Facts) -> Marks {
 
 /// Counts in a stream are running totals. `promptTokenCount` includes the cached tokens, but not those of a tool's
 /// results; `candidatesTokenCount` excludes the thoughts.
-fn count(tokens: &Tokenised, usage: &mut Usage) {
+pub(super) fn count(tokens: &Tokenised, usage: &mut Usage) {
     if let Some(input) = tokens.input {
         usage.cached_input = tokens.cached.unwrap_or(0).min(input);
         usage.input = input - usage.cached_input + tokens.extra_input.unwrap_or(0);
@@ -142,7 +128,7 @@ fn write(sent: &Sent, ending: &Ending<'_>, wrap: impl Fn(String) -> String) -> V
         let open = (0..64).filter(|choice| sent.choices.max(1) & !sent.finished & 1 << choice != 0);
         open.for_each(|choice| item(sent, &wrap(last(sent, ending, choice)), &mut out));
     }
-    if sent.array {
+    if sent.framing == Framing::Items {
         out.push_str("\n]");
     }
     out.into_bytes()
@@ -150,10 +136,12 @@ fn write(sent: &Sent, ending: &Ending<'_>, wrap: impl Fn(String) -> String) -> V
 
 /// One item in the framing of the stream.
 fn item(sent: &Sent, item: &str, out: &mut String) {
-    let written = match sent.array {
-        false => write!(out, "data: {item}\r\n\r\n"),
-        true if sent.started || !out.is_empty() => write!(out, ",\r\n{item}"),
-        true => write!(out, "[{item}"),
+    let written = if sent.framing != Framing::Items {
+        write!(out, "data: {item}\r\n\r\n")
+    } else if sent.started || !out.is_empty() {
+        write!(out, ",\r\n{item}")
+    } else {
+        write!(out, "[{item}")
     };
     written.expect("writing to a string cannot fail");
 }

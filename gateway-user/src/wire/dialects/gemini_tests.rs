@@ -1,6 +1,7 @@
 //! Tests of Gemini: which field is text of whom, refusals.
 
 use super::*;
+use crate::wire::event::Kind;
 
 /// The texts of a document, each with its kind, in document order.
 fn check(shape: &Shape, document: &str, expected: &[(Kind, &str)]) {
@@ -50,7 +51,7 @@ fn requests_are_read_in_either_case_and_as_list_or_item() {
 
 #[test]
 fn a_refusal_has_the_providers_shape() {
-    let refusal = Refusal { reason: Reason::PolicyBlocked, message: "no \"way\"", flow: "f1" };
+    let refusal = Refusal { reason: Reason::PolicyBlocked, message: "no \"way\"", flow: "f1", call: None };
     let body: serde_json::Value = serde_json::from_slice(&Gemini::Bare.refusal(&refusal)).expect("JSON");
     let expected = serde_json::json!({"error": {
         "code": 400, "message": "policy_blocked: no \"way\"", "status": "INVALID_ARGUMENT", "details": [],

@@ -2,16 +2,22 @@
 
 pub mod answer;
 pub mod anthropic;
+pub mod bedrock;
+pub mod cohere;
 pub mod gemini;
+pub mod mcp;
+pub mod ollama;
 pub mod opaque;
 pub mod openai_chat;
 pub mod openai_responses;
+mod thoughts;
 
 use std::fmt::Debug;
 
 use answer::Answer;
 
 use crate::wire::event::Usage;
+use crate::wire::framer::Framing;
 use crate::wire::json::Span;
 use crate::wire::reading::{Facts, Reading, Tokenised};
 use crate::wire::shape::Shape;
@@ -23,6 +29,14 @@ pub const ALL: &[&dyn Dialect] = &[
     &anthropic::Anthropic,
     &gemini::Gemini::Bare,
     &gemini::Gemini::Wrapped,
+    &gemini::live::GeminiLive,
+    &ollama::Ollama::Chat,
+    &ollama::Ollama::Generate,
+    &bedrock::converse::Converse,
+    &bedrock::invoke::Invoke,
+    &cohere::Cohere::V1,
+    &cohere::Cohere::V2,
+    &mcp::Mcp,
     &opaque::Opaque,
 ];
 
@@ -63,6 +77,11 @@ pub trait Dialect: Send + Sync + Debug {
     /// The body of a refusal, for a reply of status 400 and type `application/json`.
     fn refusal(&self, refusal: &Refusal<'_>) -> Vec<u8>;
 
+    /// Learns from the first events of a stream what its early ending has to say again; asked until the answer has an id.
+    fn learn(&self, event: &[u8], facts: &Facts, sent: &mut Sent) {
+        sent.name(event, facts);
+    }
+
     /// The bytes that end a running stream early, so that every client shows why and none repeats the request. They
     /// follow whole events. Empty where the dialect has no such ending: then only breaking the connection is left.
     fn ending(&self, sent: &Sent, ending: &Ending<'_>) -> Vec<u8>;
@@ -78,9 +97,14 @@ pub trait Dialect: Send + Sync + Debug {
         false
     }
 
-    /// Whether a message of this kind, sent by a client over a WebSocket, asks for an answer: an exchange of its own.
-    fn is_ask(&self, _kind: &str) -> bool {
-        false
+    /// Whether a message that a client sent over a WebSocket asks for an answer: an exchange of its own.
+    fn asks(&self, _message: &[u8], facts: &Facts) -> bool {
+        facts.asks
+    }
+
+    /// The id of a request's call, as it stands in the body: its refusal is an answer to that call, of status 200.
+    fn call(&self, _body: &[u8], _facts: &Facts) -> Option<String> {
+        None
     }
 
     /// A refusal as a message to a WebSocket's client. `None` where the dialect has none: then only closing the
@@ -142,6 +166,8 @@ pub struct Refusal<'a> {
     pub message: &'a str,
     /// The flow's id, where the provider's error shape has a place for a request id.
     pub flow: &'a str,
+    /// What [`Dialect::call`] found in the request.
+    pub call: Option<&'a str>,
 }
 
 /// How a stream is ended early.
@@ -176,6 +202,8 @@ pub struct Marks {
     pub start: bool,
     /// A content block starts; whether it is plain text.
     pub opens: Option<(u16, bool)>,
+    /// A content block runs, which need not have been opened; whether it is plain text.
+    pub runs: Option<(u16, bool)>,
     /// A content block ends, and its channels with it.
     pub closes: Option<u16>,
     /// What it ends is complete before its own texts, which repeat it or are others.
@@ -213,6 +241,8 @@ pub struct Sent {
     pub model: String,
     /// Creation time, seconds since 1970.
     pub created: u64,
+    /// Which of a dialect's forms the answer has, where it has several.
+    pub form: &'static str,
     /// Choices seen, one bit each.
     pub choices: u64,
     /// Choices ended, one bit each.
@@ -225,8 +255,8 @@ pub struct Sent {
     pub stopped: bool,
     /// The last event has gone.
     pub terminal: bool,
-    /// The stream is one JSON array, whose items are its events.
-    pub array: bool,
+    /// How the stream's events are set apart.
+    pub framing: Framing,
     /// Finished choices may go on ([`Dialect::resumes`]).
     pub resumes: bool,
     /// What an early ending has to repeat.
@@ -269,8 +299,9 @@ impl Sent {
         self.finished |= marks.finished;
         self.stopped |= marks.stop;
         self.terminal |= marks.terminal;
-        if let Some((number, text)) = marks.opens {
-            if self.open.len() < MAX_OPEN_BLOCKS {
+        if let Some((number, text)) = marks.opens.or(marks.runs) {
+            let known = self.open.iter().any(|&(open, _)| open == number);
+            if !known && self.open.len() < MAX_OPEN_BLOCKS {
                 self.open.push((number, text));
             }
             self.next_block = self.next_block.max(number.saturating_add(1));

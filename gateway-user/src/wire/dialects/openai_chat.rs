@@ -15,7 +15,7 @@ use crate::wire::shape::{Fact, Field, Scope, Shape};
 #[derive(Debug)]
 pub struct OpenAiChat;
 
-type Row = (&'static str, Field);
+pub(super) type Row = (&'static str, Field);
 
 /// Fields of an assistant's message, whole (`message`) or as a part (`delta`).
 macro_rules! answer {
@@ -59,11 +59,11 @@ macro_rules! answer {
     };
 }
 
-const MESSAGE: &[Row] = answer!("messages[]");
-const WHOLE: &[Row] = answer!("choices[].message");
-const DELTA: &[Row] = answer!("choices[].delta");
+pub(super) const MESSAGE: &[Row] = answer!("messages[]");
+pub(super) const WHOLE: &[Row] = answer!("choices[].message");
+pub(super) const DELTA: &[Row] = answer!("choices[].delta");
 
-const REQUEST: &[Row] = &[
+pub(super) const REQUEST: &[Row] = &[
     ("model", Field::Fact(Fact::Model)),
     ("models[]", Field::Exempt),
     ("stream", Field::Fact(Fact::Stream)),
@@ -102,7 +102,7 @@ const REQUEST: &[Row] = &[
     ("modalities[]", Field::Exempt),
 ];
 
-const REPLY: &[Row] = &[
+pub(super) const REPLY: &[Row] = &[
     ("id", Field::Fact(Fact::Id)),
     ("object", Field::Exempt),
     ("created", Field::Fact(Fact::Created)),

@@ -6,7 +6,8 @@ use super::*;
 
 #[test]
 fn a_refusal_has_the_providers_shape() {
-    let refusal = Refusal { reason: Reason::BudgetExceeded, message: "no \"money\" left", flow: "f1" };
+    let refusal =
+        Refusal { reason: Reason::BudgetExceeded, message: "no \"money\" left", flow: "f1", call: None };
     let body: Value = serde_json::from_slice(&OpenAiChat.refusal(&refusal)).expect("JSON");
     let expected = serde_json::json!({"error": {
         "message": "no \"money\" left", "type": "invalid_request_error", "param": null, "code": "budget_exceeded",

@@ -110,8 +110,8 @@ impl Dialect for OpenAiResponses {
         openai_chat::error(refusal.reason, refusal.message).into_bytes()
     }
 
-    fn is_ask(&self, kind: &str) -> bool {
-        kind == "response.create"
+    fn asks(&self, message: &[u8], facts: &Facts) -> bool {
+        kind(message, facts) == b"response.create"
     }
 
     /// The one message that Codex shows and does not repeat its request after.

@@ -28,8 +28,11 @@ pub(super) struct Open {
 impl Reading {
     pub(super) fn enter(&mut self, field: Field, depth: u32, start: u32) {
         let Field::Scope(scope) = field else { return };
-        if scope == Scope::Error {
-            self.facts.error = true;
+        match scope {
+            Scope::Error => self.facts.error = true,
+            Scope::Opening => self.facts.opening = true,
+            Scope::Delta => self.facts.delta = true,
+            _ => {}
         }
         let number = self.ordinal(scope);
         self.scopes.push(Open {
@@ -104,7 +107,8 @@ impl Reading {
             Scope::Item => self.facts.item = Some(span),
             Scope::Part if open.thought => pieces.iter_mut().for_each(Piece::think),
             Scope::Arguments => self.with_call(|named| named.arguments = Some(span)),
-            Scope::Part | Scope::Usage | Scope::Error | Scope::Call | Scope::Result => {}
+            Scope::Part | Scope::Usage | Scope::Error | Scope::Opening | Scope::Delta => {}
+            Scope::Call | Scope::Result => {}
         }
     }
 

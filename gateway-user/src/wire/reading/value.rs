@@ -18,6 +18,8 @@ impl Reading {
             Field::Json(kind) => (kind, Form::Json, Reach::Running, false),
             Field::Whole(kind) => (kind, Form::Text, Reach::Whole, false),
             Field::Unknown | Field::Scope(_) => {
+                // Some servers report errors as a mere string.
+                self.facts.error |= field == Field::Scope(Scope::Error);
                 lane = hash;
                 (Kind::Opaque, Form::Text, Reach::Unknown, false)
             }
@@ -61,16 +63,14 @@ impl Reading {
             }
             Fact::CallId => self.with_call(|named| named.id = Some(span)),
             Fact::ResultOf => self.with_call(|named| named.result_of = Some(span)),
-            Fact::Finish => match self.scopes.iter_mut().rfind(|open| open.scope == Scope::Choice) {
-                Some(choice) => choice.finished = true,
-                None => self.facts.finish = true,
-            },
-            Fact::Role => {
-                if let Some(message) = self.scopes.iter_mut().rfind(|open| open.scope == Scope::Message) {
+            Fact::Finish => self.finish(),
+            Fact::Role => match self.scopes.iter_mut().rfind(|open| open.scope == Scope::Message) {
+                Some(message) => {
                     message.role = role(word);
                     message.named.output |= message.role == Kind::ToolResult;
                 }
-            }
+                None => self.facts.role = true,
+            },
             Fact::SourceType => {
                 if let Some(source) = self.scopes.iter_mut().rfind(|open| open.scope == Scope::Source) {
                     source.text_source = word == b"text";
@@ -81,8 +81,20 @@ impl Reading {
         self.key = scratch;
     }
 
+    /// The choice, or where there is none the answer, has ended.
+    fn finish(&mut self) {
+        match self.scopes.iter_mut().rfind(|open| open.scope == Scope::Choice) {
+            Some(choice) => choice.finished = true,
+            None => self.facts.finish = true,
+        }
+    }
+
     pub(super) fn number(&mut self, document: &[u8], field: Field, span: Span, odd: bool) {
         let kind = match field {
+            Field::Fact(Fact::Id) => {
+                self.facts.id = Some(span);
+                return;
+            }
             Field::Fact(fact) => return self.count(fact, span.of(document)),
             Field::Text(kind) | Field::Json(kind) | Field::Whole(kind) => kind,
             Field::Unknown => Kind::Opaque,
@@ -95,7 +107,9 @@ impl Reading {
 
     /// A number that is a fact; what is no whole number in range counts as absent.
     fn count(&mut self, fact: Fact, digits: &[u8]) {
-        let value = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse::<u64>().ok());
+        let digits = std::str::from_utf8(digits).unwrap_or_default();
+        // Some servers write counts with a decimal point.
+        let value = digits.strip_suffix(".0").unwrap_or(digits).parse::<u64>().ok();
         let tokens = &mut self.facts.tokens;
         match fact {
             Fact::InputTokens => tokens.input = value,
@@ -123,6 +137,8 @@ impl Reading {
     pub(super) fn boolean(&mut self, field: Field, span: Span, value: bool) {
         match field {
             Field::Fact(Fact::Stream) => self.facts.stream = value,
+            Field::Fact(Fact::Asks) => self.facts.asks = value,
+            Field::Fact(Fact::Finish) if value => self.finish(),
             Field::Fact(Fact::IncludeUsage) => self.facts.include_usage = Some((span, value)),
             Field::Fact(Fact::Thought) => {
                 if let Some(part) = self.scopes.iter_mut().rfind(|open| open.scope == Scope::Part) {
@@ -148,9 +164,9 @@ fn small(value: u64) -> u16 {
 /// The kind of text a role writes.
 fn role(name: &[u8]) -> Kind {
     match name {
-        b"system" | b"developer" => Kind::System,
-        b"assistant" | b"model" => Kind::Assistant,
-        b"tool" | b"function" => Kind::ToolResult,
+        b"system" | b"developer" | b"SYSTEM" => Kind::System,
+        b"assistant" | b"model" | b"CHATBOT" => Kind::Assistant,
+        b"tool" | b"function" | b"TOOL" => Kind::ToolResult,
         _ => Kind::User,
     }
 }

@@ -19,7 +19,7 @@ use crate::{
 impl Session {
     pub(super) fn is_ask(&self, judged: &Judged) -> bool {
         match self.route.dialect.is_known() {
-            true => judged.kind.as_deref().is_some_and(|kind| self.route.dialect.is_ask(kind)),
+            true => judged.asks,
             false => self.route.charged && self.turn.asked.is_none(),
         }
     }

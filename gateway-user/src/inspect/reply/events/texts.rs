@@ -45,7 +45,7 @@ impl Events {
             self.dialect.count(&self.reading.facts.tokens, self.usage.get_or_insert_default());
         }
         if !self.sent.is_named() {
-            self.sent.name(payload, &self.reading.facts);
+            self.dialect.learn(payload, &self.reading.facts, &mut self.sent);
         }
         self.error |= marks.error;
         self.errors = self.errors.saturating_add(u32::from(marks.error && !marks.stop));

@@ -153,6 +153,91 @@ const ENVELOPE: &[Row] = &[
     ("traceId", Field::Exempt),
 ];
 
+/// What opens a session of the Live API.
+pub(super) fn setup() -> Vec<Row> {
+    request!("").concat()
+}
+
+/// Messages of a Live session's client beside its texts.
+pub(super) const LIVE_REQUEST: &[Row] = &[
+    ("clientContent.turnComplete", Field::Fact(Fact::Asks)),
+    ("client_content.turn_complete", Field::Fact(Fact::Asks)),
+    ("client_content.turnComplete", Field::Fact(Fact::Asks)),
+    ("clientContent.turns[]", Field::Scope(Scope::Message)),
+    ("clientContent.turns[].role", Field::Fact(Fact::Role)),
+    ("client_content.turns[]", Field::Scope(Scope::Message)),
+    ("client_content.turns[].role", Field::Fact(Fact::Role)),
+    ("realtimeInput.text", Field::Text(Kind::User)),
+    ("realtimeInput.audio.**", Field::Exempt),
+    ("realtimeInput.video.**", Field::Exempt),
+    ("realtimeInput.mediaChunks[].mimeType", Field::Exempt),
+    ("realtimeInput.mediaChunks[].data", Field::Payload(Kind::User)),
+    ("realtime_input.text", Field::Text(Kind::User)),
+    ("realtime_input.audio.**", Field::Exempt),
+    ("realtime_input.video.**", Field::Exempt),
+    ("realtime_input.media_chunks[].mime_type", Field::Exempt),
+    ("realtime_input.media_chunks[].mimeType", Field::Exempt),
+    ("realtime_input.media_chunks[].data", Field::Payload(Kind::User)),
+    ("toolResponse.functionResponses[]", Field::Scope(Scope::Result)),
+    ("toolResponse.functionResponses[].**", Field::Whole(Kind::ToolResult)),
+    ("toolResponse.functionResponses[].name", Field::ToolName(Kind::ToolResult)),
+    ("toolResponse.functionResponses[].id", Field::Fact(Fact::ResultOf)),
+    ("tool_response.functionResponses[]", Field::Scope(Scope::Result)),
+    ("tool_response.functionResponses[].**", Field::Whole(Kind::ToolResult)),
+    ("tool_response.functionResponses[].name", Field::ToolName(Kind::ToolResult)),
+    ("tool_response.functionResponses[].id", Field::Fact(Fact::ResultOf)),
+    ("tool_response.function_responses[]", Field::Scope(Scope::Result)),
+    ("tool_response.function_responses[].**", Field::Whole(Kind::ToolResult)),
+    ("tool_response.function_responses[].name", Field::ToolName(Kind::ToolResult)),
+    ("tool_response.function_responses[].id", Field::Fact(Fact::ResultOf)),
+    ("setup.sessionResumption.handle", Field::Exempt),
+    ("setup.generationConfig.speechConfig.**", Field::Exempt),
+];
+
+/// Texts of the turns that a Live session's client sends.
+pub(super) fn live_turns() -> Vec<Row> {
+    let turns: [&[Row]; 2] = [
+        part!("clientContent.turns[].parts[]", Kind::User),
+        part!("client_content.turns[].parts[]", Kind::User),
+    ];
+    turns.concat()
+}
+
+/// Messages of a Live session's server.
+pub(super) fn live_event() -> Vec<Row> {
+    const MESSAGE: &[Row] = &[
+        ("setupComplete.sessionId", Field::Exempt),
+        ("serverContent.modelTurn", Field::Scope(Scope::Delta)),
+        ("serverContent.modelTurn.role", Field::Exempt),
+        ("serverContent.outputTranscription", Field::Scope(Scope::Delta)),
+        ("serverContent.outputTranscription.text", Field::Lane(Kind::Assistant, 1)),
+        ("serverContent.outputTranscription.languageCode", Field::Exempt),
+        ("serverContent.inputTranscription.text", Field::Text(Kind::User)),
+        ("serverContent.inputTranscription.languageCode", Field::Exempt),
+        ("serverContent.groundingMetadata.**", Field::Whole(Kind::ToolResult)),
+        ("serverContent.urlContextMetadata.**", Field::Whole(Kind::ToolResult)),
+        ("serverContent.turnComplete", Field::Fact(Fact::Finish)),
+        ("toolCall", Field::Scope(Scope::Delta)),
+        ("toolCall.functionCalls[]", Field::Scope(Scope::Block)),
+        ("toolCall.functionCalls[].**", Field::Whole(Kind::ToolArguments)),
+        ("toolCall.functionCalls[].id", Field::Fact(Fact::CallId)),
+        ("toolCall.functionCalls[].name", Field::ToolName(Kind::ToolArguments)),
+        ("toolCall.functionCalls[].args", Field::Scope(Scope::Arguments)),
+        ("toolCallCancellation.ids[]", Field::Exempt),
+        ("sessionResumptionUpdate.newHandle", Field::Exempt),
+        ("goAway.timeLeft", Field::Exempt),
+        ("usageMetadata.**", Field::Exempt),
+        ("usageMetadata.promptTokenCount", Field::Fact(Fact::InputTokens)),
+        ("usageMetadata.cachedContentTokenCount", Field::Fact(Fact::CachedTokens)),
+        ("usageMetadata.toolUsePromptTokenCount", Field::Fact(Fact::ExtraInputTokens)),
+        ("usageMetadata.responseTokenCount", Field::Fact(Fact::OutputTokens)),
+        ("usageMetadata.candidatesTokenCount", Field::Fact(Fact::OutputTokens)),
+        ("usageMetadata.thoughtsTokenCount", Field::Fact(Fact::ReasoningTokens)),
+    ];
+    let turn: &[Row] = part!("serverContent.modelTurn.parts[]", Kind::Assistant);
+    [MESSAGE, turn, ERROR].concat()
+}
+
 /// A request body.
 pub(super) static REQUEST_SHAPE: LazyLock<Shape> = LazyLock::new(|| Shape::new(&request!("").concat()));
 
