@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::inspect::tokens::{Restored, Restorer};
+use crate::inspect::tokens::{Apart, Restored, Restorer};
 use crate::inspect::{Engine, Finding, Scan, Tokens};
 use crate::wire::event::{Channel, Direction};
 use crate::wire::unescape::Unescape;
@@ -46,6 +46,7 @@ pub struct Track {
     scan: Scan,
     restorer: Option<Restorer>,
     restored: Vec<Restored>,
+    apart: Apart,
     unescape: Option<Unescape>,
     /// Source bytes taken in.
     fed: u64,
@@ -69,6 +70,7 @@ impl Track {
             scan: Scan::new(),
             restorer: None,
             restored: Vec::new(),
+            apart: Apart::default(),
             unescape: escaped.then(Unescape::default),
             fed: 0,
             base: 0,
@@ -150,6 +152,9 @@ impl Track {
             self.scan.push(engine, Direction::Reply, &rest, found);
         }
         self.scan.finish(engine, Direction::Reply, found);
+        if let Some(restorer) = &mut self.restorer {
+            restorer.finish();
+        }
         self.settle(found, places);
         self.restart();
     }
@@ -170,6 +175,9 @@ impl Track {
     fn settle(&mut self, found: &mut Vec<Finding>, places: &mut Vec<Place>) {
         let open = self.restorer.as_ref().map_or(u64::MAX, Restorer::frontier);
         let frontier = self.scan.frontier().min(open);
+        if self.restorer.is_some() {
+            self.apart.sift(found, &self.restored, open, self.scan.frontier());
+        }
         let found = found.drain(..).map(|finding| (finding.start, finding.end, Deed::Find(finding)));
         let restored =
             self.restored.drain(..).map(|token| (token.start, token.end, Deed::Restore(token.value)));
