@@ -12,6 +12,7 @@ mod stages;
 mod suite;
 mod tally;
 mod tidy;
+mod train;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -62,6 +63,8 @@ enum Task {
     Test(suite::Options),
     /// Check the tree: import order of rooms, file heads and lengths, README's map, leftovers.
     Tidy,
+    /// Train the model of the prompt firewall from labelled texts.
+    Train(train::Options),
 }
 
 fn main() -> ExitCode {
@@ -95,6 +98,7 @@ fn dispatch(task: Task) -> Result<ExitCode> {
             complaints.iter().for_each(|complaint| println!("{complaint}"));
             Ok(if complaints.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
+        Task::Train(options) => train::run(&options).map(|()| ExitCode::SUCCESS),
     }
 }
 

@@ -81,6 +81,8 @@ keys! {
         cut = read::choice, ToString::to_string;
     "websocket": "inspect judges every message of a WebSocket; refuse answers 426, so that clients use plain HTTP",
         websocket = read::choice, ToString::to_string;
+    "signed_requests": "a request that a rule would change, but whose signature covers its body: block refuses it, pass sends it unchanged and records that",
+        signed_requests = read::choice, ToString::to_string;
     "rules.files": "rule files beside the built-in ones",
         rules.files = |node: &_| read::list(node, read::file), join_paths;
     "rules.disable": "ids of rules that are off",

@@ -29,7 +29,8 @@ pub use suggest::did_you_mean;
 pub use tools::{ArgumentRule, MAX_TOOL_PATTERN, MAX_TOOL_RULES, Refused, ToolCalling, ToolPolicy, Tools};
 pub use values::{
     Action, Cut, Dictionary, Fail, Limits, LocalEngine, Mode, Plain, Quic, ReportingPaths, RuleActions,
-    Rules, SteerScope, Tokens, Treatment, UnknownModel, Untrusting, Via, WebSocket, dollars, nano_dollars,
+    Rules, SignedRequests, SteerScope, Tokens, Treatment, UnknownModel, Untrusting, Via, WebSocket, dollars,
+    nano_dollars,
 };
 
 /// The exit code for a command line or configuration that cannot be used (`EX_USAGE` of sysexits.h).
@@ -70,6 +71,8 @@ pub struct Config {
     pub untrusted: Untrusting,
     /// How a reply ends that is cut in mid-stream.
     pub cut: Cut,
+    /// What happens to signed requests that are to be changed.
+    pub signed_requests: SignedRequests,
     /// What happens to WebSockets on LLM hosts.
     pub websocket: WebSocket,
     /// What is looked for, and what is done about it.
@@ -130,6 +133,7 @@ impl Config {
             telemetry: ReportingPaths::Pass,
             untrusted: Untrusting::Refuse,
             cut: Cut::Text,
+            signed_requests: SignedRequests::Block,
             websocket: WebSocket::Inspect,
             rules: Rules::default(),
             tool_calling: ToolCalling::default(),

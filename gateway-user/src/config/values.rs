@@ -121,6 +121,19 @@ pub enum Quic {
 }
 choice!(Quic { "all" => All, "known" => Known });
 
+/// What happens to a request that is to be changed, but whose signature covers its body.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SignedRequests {
+    /// It is refused: changed, the provider would refuse it.
+    #[default]
+    Block,
+    /// It is sent as it is, and the record says so.
+    Pass,
+}
+
+choice!(SignedRequests { "block" => Block, "pass" => Pass });
+
 /// What happens to WebSockets on LLM hosts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -14,12 +14,13 @@ use super::{
     refusal::Stop,
     reply::{self, Expected},
     request::{self, Read},
+    signed::is_signed,
     site::Site,
     upgrade,
 };
 use crate::{
     audit::{Digest, Verdict},
-    config::{Mode, ReportingPaths, Treatment},
+    config::{Mode, ReportingPaths, SignedRequests, Treatment},
     inspect::{
         Action, Engine,
         request::{JudgeOptions, Judged, Located, judge},
@@ -134,8 +135,9 @@ async fn infer(site: &Arc<Site>, mut flow: Flow, route: Route, request: Request<
         }
     };
     let tokens = flow.tokens();
+    let signed = is_signed(&head.headers, head.uri.query());
     let options = JudgeOptions {
-        ask_usage: route.charged && site.host.asks_usage(),
+        ask_usage: route.charged && site.host.asks_usage() && !signed,
         tokens: tokens.as_ref(),
         tools: Some(&site.services.tools),
     };
@@ -145,6 +147,12 @@ async fn infer(site: &Arc<Site>, mut flow: Flow, route: Route, request: Request<
     judged.stream |= route.streams;
     flow.calls(judged.call.take());
     if let Err(stop) = take_in(site, &mut flow, &raw, &judged) {
+        return Err((flow, stop));
+    }
+    if signed
+        && judged.body.is_some()
+        && let Err(stop) = keep_signed(site, &mut flow, &mut judged)
+    {
         return Err((flow, stop));
     }
     let remembered = &site.services.remembered;
@@ -193,6 +201,28 @@ async fn infer(site: &Arc<Site>, mut flow: Flow, route: Route, request: Request<
         guard: Guard { policy: Arc::clone(&site.services.tools), history: judged.history },
     };
     reply::carry(site, flow, expected, sent).await
+}
+
+/// Leaves a signed request as it is, where the configuration says so.
+///
+/// # Errors
+/// Elsewhere: what is to be taken out of it cannot be, without breaking its signature.
+fn keep_signed(site: &Site, flow: &mut Flow, judged: &mut Judged) -> Result<(), Stop> {
+    let why = why(&site.services.engine, "request", &judged.findings);
+    match site.services.config.signed_requests {
+        SignedRequests::Block => {
+            let message = format!(
+                "{why}: it would be redacted, but its signature covers its body and the gateway has no key to sign it \
+                 again; use an API key in place of a signature, or set `signed_requests: pass`"
+            );
+            Err(Stop::Refused { reason: Reason::PolicyBlocked, message })
+        }
+        SignedRequests::Pass => {
+            judged.body = None;
+            flow.warn("the request is signed over its body and was sent unchanged (signed_requests)");
+            Ok(())
+        }
+    }
 }
 
 /// Takes into the flow what was found in its request.

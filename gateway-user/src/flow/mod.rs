@@ -25,6 +25,7 @@ mod request;
 mod running;
 mod serve;
 mod services;
+mod signed;
 mod silence;
 mod site;
 mod socket;

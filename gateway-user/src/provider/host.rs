@@ -210,7 +210,7 @@ impl Host {
                 && row.path.fits(path)
         };
         let mut route = match self.provider.routes.iter().find(fits) {
-            Some(row) => Route { model: row.path.model(path).map(str::to_owned), ..row.route.clone() },
+            Some(row) => Route { model: row.path.model(path), ..row.route.clone() },
             None => unknown(method),
         };
         route.charged &= !self.is_local();

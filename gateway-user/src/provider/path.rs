@@ -38,10 +38,10 @@ impl PathPattern {
         self.open || given.next().is_none()
     }
 
-    /// The model that a path which fits names, as it stands there.
-    pub(super) fn model<'a>(&self, path: &'a str) -> Option<&'a str> {
-        let of = |(wanted, given): (&Segment, &'a str)| match wanted {
-            Segment::Model(rest) => given.strip_suffix(rest.as_str()),
+    /// The model that a path which fits names.
+    pub(super) fn model(&self, path: &str) -> Option<String> {
+        let of = |(wanted, given): (&Segment, &str)| match wanted {
+            Segment::Model(rest) => given.strip_suffix(rest.as_str()).map(decoded),
             _ => None,
         };
         self.segments.iter().zip(segments(path)?).find_map(of)
@@ -66,6 +66,26 @@ impl Segment {
     }
 }
 
+/// The text that a segment stands for (RFC 3986 §2.1).
+fn decoded(segment: &str) -> String {
+    let mut bytes = Vec::with_capacity(segment.len());
+    let mut rest = segment.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let digit = |at: usize| after.get(at).and_then(|&byte| char::from(byte).to_digit(16));
+        match (first, digit(0), digit(1)) {
+            (b'%', Some(high), Some(low)) => {
+                bytes.push((high << 4 | low) as u8);
+                rest = &after[2..];
+            }
+            _ => {
+                bytes.push(first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 fn segments(path: &str) -> Option<std::str::Split<'_, char>> {
     let path = path.strip_prefix('/')?;
     Some(path.strip_suffix('/').unwrap_or(path).split('/'))
@@ -79,7 +99,7 @@ mod tests {
     fn paths_fit_and_name_models() {
         let check = |pattern: &str, path: &str, fits: bool, model: Option<&str>| {
             let pattern = PathPattern::parse(pattern).expect("a pattern");
-            assert_eq!((pattern.fits(path), pattern.model(path)), (fits, model), "{path}");
+            assert_eq!((pattern.fits(path), pattern.model(path).as_deref()), (fits, model), "{path}");
         };
         check("/v1/models/**", "/v1/models", true, None);
         check("/v1/models/**", "/v1/models/a/b", true, None);
@@ -90,6 +110,8 @@ mod tests {
         check("/v1/models/{model}:generateContent", "/v1/models/:generateContent", false, Some(""));
         check("/v1/models/{model}:generateContent", "/v1/models/g:countTokens", false, None);
         check("/model/{model}/converse", "/model/anthropic.claude/converse", true, Some("anthropic.claude"));
+        let (encoded, model) = ("/model/us.amazon.nova-1%3A0%2f%zz/converse", "us.amazon.nova-1:0/%zz");
+        check("/model/{model}/converse", encoded, true, Some(model));
         check("/**", "/", true, None);
         assert!(PathPattern::parse("v1").is_none());
     }

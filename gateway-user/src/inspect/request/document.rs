@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::inspect::firewall::Watch;
+use crate::inspect::firewall::{Source, Watch};
 use crate::inspect::request::string::scan_string;
 use crate::inspect::request::{Located, MOST_FINDINGS};
 use crate::inspect::tokens::{self, Known, Restored};
@@ -156,7 +156,8 @@ impl<'a> Judge<'a> {
         if let Some(tokens) = self.tokens {
             self.tokens(tokens, piece, text);
         }
-        self.firewall.whole(self.engine, direction, piece.channel.kind, text, &mut self.found);
+        let source = Source { engine: self.engine, direction: self.direction, kind: piece.channel.kind };
+        self.firewall.whole(source, text, &mut self.found);
         self.decoded = decoded;
         if !self.found.is_empty() || !self.restored.is_empty() {
             self.act(piece, raw, document);

@@ -10,7 +10,9 @@ mod spec;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
 pub use error::{Problem, RuleError, RuleErrors};
 pub use spec::{Category, Severity};
@@ -23,6 +25,7 @@ pub(crate) use pattern::{ByteSet, MAX_AFTER, MAX_BEFORE, has_assertions, parse_b
 pub(crate) use examples::matches_from;
 
 use crate::inspect::Action;
+use crate::inspect::firewall::{Model, Scorer};
 use crate::wire::event::Direction;
 
 /// Rules of one engine at most.
@@ -81,9 +84,17 @@ impl RuleInfo {
 }
 
 /// Rules, read and checked, in the order of their ids.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct RuleSet {
     rules: BTreeMap<String, Rule>,
+    /// What scored rules ask instead of the built-in model.
+    model: Option<Arc<dyn Scorer>>,
+}
+
+impl fmt::Debug for RuleSet {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_list().entries(self.rules.keys()).finish()
+    }
 }
 
 impl RuleSet {
@@ -99,7 +110,7 @@ impl RuleSet {
             let read = compile::read(file, text, None).expect("a test reads every built-in rule file");
             rules.extend(read.into_iter().map(|rule| (rule.info.id.clone(), rule)));
         }
-        RuleSet { rules }
+        RuleSet { rules, model: None }
     }
 
     /// Adds the rules of a file; a rule with a known id replaces the old one.
@@ -203,6 +214,15 @@ impl RuleSet {
     /// The examples of all rules: texts that each hold a value.
     pub fn examples(&self) -> impl Iterator<Item = &str> {
         self.rules.values().flat_map(|rule| rule.examples.iter().map(String::as_str))
+    }
+
+    /// Lets scored rules ask this model instead of the built-in one.
+    pub(crate) fn set_model(&mut self, model: Arc<dyn Scorer>) {
+        self.model = Some(model);
+    }
+
+    pub(crate) fn model(&self) -> Arc<dyn Scorer> {
+        self.model.clone().unwrap_or_else(|| Model::builtin())
     }
 
     pub(crate) fn rules(&self) -> impl Iterator<Item = &Rule> {

@@ -97,6 +97,7 @@ fn rules_are_replaced_disabled_and_changed() {
     for rule in set.iter() {
         let action = match (rule.id.as_str(), rule.category) {
             ("jwt", _) => Action::Allow,
+            (_, Category::Injection | Category::Toxicity) => continue,
             (_, Category::Pii) => Action::Block,
             (_, _) if rule.id == "url-password" => Action::Warn,
             _ => Action::Redact,

@@ -99,9 +99,10 @@ impl Engine {
     /// Every rule that cannot be compiled within its bounds.
     pub fn build(rules: &RuleSet, enforce: bool, digest_key: &[u8; 32]) -> Result<Engine, RuleErrors> {
         let cap = if enforce { Action::Block } else { Action::Warn };
+        let model = rules.model();
         let rules: Vec<&Rule> = rules.rules().collect();
         let built = build::machines(&rules, cap)?;
-        let firewall = Firewall::build(&rules)?;
+        let firewall = Firewall::build(&rules, model)?;
         Ok(Engine {
             codes: built.codes,
             rules: rules.iter().map(|rule| rule.info.clone()).collect(),

@@ -12,20 +12,27 @@ const BITS: usize = 64;
 const AROUND: usize = BEHIND + AHEAD;
 const STEP: usize = 4;
 
+/// What stands at one place: a byte, [`NONE`] before a text, or [`END`] behind it.
+type Place = u16;
+/// Behind the text at hand anything may follow, but nothing begins.
+const END: Place = NONE as u16 + 1;
+/// As many as a table has entries; more than there are values, so that no index is checked.
+const VALUES: usize = 512;
+
 /// The tables of one direction.
 #[derive(Debug)]
 pub(super) struct Filter {
-    /// By place ahead, and byte.
-    ahead: Box<[[u64; 256]; AHEAD]>,
-    /// By place behind, and byte or [`NONE`].
-    behind: Box<[[u64; 257]; BEHIND]>,
+    /// By place ahead, and what stands there.
+    ahead: Box<[[u64; VALUES]; AHEAD]>,
+    /// By place behind, and what stands there.
+    behind: Box<[[u64; VALUES]; BEHIND]>,
 }
 
-/// The bytes before a text, the nearest first; [`NONE`] for the start.
-pub(super) type Behind = [u16; BEHIND];
+/// What stands before a text, the nearest first.
+pub(super) type Behind = [Place; BEHIND];
 
 /// Nothing stands before.
-pub(super) const START: Behind = [NONE as u16; BEHIND];
+pub(super) const START: Behind = [NONE as Place; BEHIND];
 
 impl Filter {
     /// Builds the tables; also returns the bit of each lead. Leads marked `apart` share their bit with no other.
@@ -40,7 +47,9 @@ impl Filter {
         for index in order {
             bits[index] = 1 << clusters.take(&leads[index].0, leads[index].1);
         }
-        let mut filter = Filter { ahead: Box::new([[0; 256]; AHEAD]), behind: Box::new([[0; 257]; BEHIND]) };
+        let mut filter =
+            Filter { ahead: Box::new([[0; VALUES]; AHEAD]), behind: Box::new([[0; VALUES]; BEHIND]) };
+        filter.ahead[1..].iter_mut().for_each(|table| table[usize::from(END)] = u64::MAX);
         for (bit, cluster) in clusters.0.iter().enumerate() {
             for (table, set) in filter.ahead.iter_mut().zip(&cluster.lead.ahead) {
                 (0..256).filter(|byte| set.has(*byte)).for_each(|byte| table[byte] |= 1 << bit);
@@ -52,50 +61,31 @@ impl Filter {
         (filter, bits)
     }
 
-    /// The bits of what may begin at `at`; `behind` stands before the text. What follows the text may be anything.
+    /// The first place in `at..end` where one of the bits `active` may begin, and those bits; or `end` and none. There
+    /// are [`BEHIND`] bytes of text before `at`, and [`AHEAD`]` - 1` behind `end`.
     #[inline]
-    pub fn at(&self, text: &[u8], at: usize, behind: Behind) -> u64 {
-        let [near, far] = match at {
-            0 => behind,
-            1 => [u16::from(text[0]), behind[0]],
-            _ => [u16::from(text[at - 1]), u16::from(text[at - 2])],
-        };
-        let mut bits = self.behind[0][usize::from(near)] & self.behind[1][usize::from(far)];
-        for (table, byte) in self.ahead.iter().zip(&text[at..]) {
-            bits &= table[usize::from(*byte)];
-        }
-        bits
+    pub fn find(&self, text: &[u8], at: usize, end: usize, active: u64) -> (usize, u64) {
+        let (passed, bits) = self.pass(&text[at - BEHIND..end + AHEAD - 1], active);
+        (at + passed, bits)
     }
 
-    /// The first place in `at..end` where one of the bits `active` may begin, and those bits; or `end` and none.
+    /// The places of an edge where anything may begin, as bits from the lowest on.
     #[inline]
-    pub fn find(&self, text: &[u8], mut at: usize, end: usize, behind: Behind, active: u64) -> (usize, u64) {
-        while at < BEHIND.min(end) {
-            let bits = self.at(text, at, behind) & active;
-            if bits != 0 {
-                return (at, bits);
-            }
-            at += 1;
+    pub fn places(&self, edge: &Edge) -> u64 {
+        let mut places = 0;
+        for place in 0..edge.length {
+            places |= u64::from(self.around(&edge.values, place) != 0) << place;
         }
-        let whole = end.min((text.len() + 1).saturating_sub(AHEAD));
-        if at < whole {
-            let (passed, bits) = self.pass(&text[at - BEHIND..whole + AHEAD - 1], active);
-            at += passed;
-            if bits != 0 {
-                return (at, bits);
-            }
-        }
-        while at < end {
-            let bits = self.at(text, at, behind) & active;
-            if bits != 0 {
-                return (at, bits);
-            }
-            at += 1;
-        }
-        (end, 0)
+        places
     }
 
-    /// As [`Filter::find`], for the places of `text` with bytes on both sides; returns how many it passed.
+    /// The bits of what may begin at one place of an edge.
+    #[inline]
+    pub fn at(&self, edge: &Edge, place: usize) -> u64 {
+        self.around(&edge.values, place)
+    }
+
+    /// As [`Filter::find`], from the third byte of `text` to the fourth before its end; returns how many places it passed.
     #[inline(always)]
     fn pass(&self, text: &[u8], active: u64) -> (usize, u64) {
         let places = text.len() - (AROUND - 1);
@@ -121,20 +111,20 @@ impl Filter {
     }
 
     #[inline(always)]
-    fn around(&self, window: &[u8], place: usize) -> u64 {
-        let byte = |away: usize| usize::from(window[place + away]);
-        self.behind[1][byte(0)]
-            & self.behind[0][byte(1)]
-            & self.ahead[0][byte(2)]
-            & self.ahead[1][byte(3)]
-            & self.ahead[2][byte(4)]
-            & self.ahead[3][byte(5)]
+    fn around<P: Copy + Into<usize>>(&self, window: &[P], place: usize) -> u64 {
+        let value = |away: usize| Into::<usize>::into(window[place + away]) % VALUES;
+        self.behind[1][value(0)]
+            & self.behind[0][value(1)]
+            & self.ahead[0][value(2)]
+            & self.ahead[1][value(3)]
+            & self.ahead[2][value(4)]
+            & self.ahead[3][value(5)]
     }
 
     /// What stands before the text that follows `text`.
     pub fn behind(text: &[u8], before: Behind) -> Behind {
         std::array::from_fn(|place| match text.len().checked_sub(place + 1) {
-            Some(last) => u16::from(text[last]),
+            Some(last) => Place::from(text[last]),
             None => before[place - text.len()],
         })
     }
@@ -142,6 +132,38 @@ impl Filter {
     /// Bytes of the tables.
     pub fn memory(&self) -> usize {
         size_of_val(&*self.ahead) + size_of_val(&*self.behind)
+    }
+}
+
+/// Places of one edge at most.
+pub(super) const EDGE: usize = 64;
+
+/// A short piece of text with what stands on both sides of it.
+pub(super) struct Edge {
+    values: [Place; EDGE + AROUND - 1],
+    length: usize,
+}
+
+impl Edge {
+    /// The places of `text` from `at` on, as many as fit; `behind` stands before the text, and after it anything may.
+    #[inline]
+    pub fn new(text: &[u8], at: usize, behind: Behind) -> Edge {
+        let length = (text.len() - at).min(EDGE);
+        let mut values = [END; EDGE + AROUND - 1];
+        (values[1], values[0]) = match at {
+            0 => (behind[0], behind[1]),
+            1 => (Place::from(text[0]), behind[0]),
+            _ => (Place::from(text[at - 1]), Place::from(text[at - 2])),
+        };
+        for (value, byte) in values[BEHIND..].iter_mut().zip(&text[at..]) {
+            *value = Place::from(*byte);
+        }
+        Edge { values, length }
+    }
+
+    /// Its places.
+    pub fn length(&self) -> usize {
+        self.length
     }
 }
 

@@ -198,8 +198,9 @@ impl Pass {
     /// Start of the text that must be kept.
     fn needed(&self) -> u64 {
         let lanes = self.enforcing.start().into_iter().chain(self.warning.start());
-        let live = self.live.iter().map(|candidate| candidate.start);
-        live.chain(lanes).min().unwrap_or(self.fed).min(self.views.least())
+        // What a view found may stand beyond what this pass has taken in.
+        let least = self.fed.min(self.views.least());
+        self.live.iter().map(|candidate| candidate.start).chain(lanes).fold(least, u64::min)
     }
 
     fn found(&mut self, window: Window<'_>, found: Match) {

@@ -62,7 +62,7 @@ fn bytes(hir: &Hir, class: &mut ByteSet) {
 }
 
 /// Needs followed at most. Rules that need yet another byte begin always.
-pub(super) const MOST_NEEDS: usize = 8;
+pub(super) const MOST_NEEDS: usize = 4;
 
 /// Not looked for yet.
 const UNKNOWN: (usize, usize) = (usize::MAX, usize::MAX);
@@ -83,12 +83,25 @@ pub(super) struct Places<'e> {
 
 impl<'e> Places<'e> {
     /// Looks at nothing yet. There are at most [`MOST_NEEDS`] needs.
-    pub fn new(needs: &'e [Needed], from: usize) -> Places<'e> {
-        Places { needs, spans: [UNKNOWN; MOST_NEEDS], until: from, active: u64::MAX }
+    pub fn new(needs: &'e [Needed]) -> Places<'e> {
+        Places { needs, spans: [UNKNOWN; MOST_NEEDS], until: 0, active: u64::MAX }
     }
 
-    /// Finds which bits may begin at `at`, and up to where that holds: at least one byte.
+    /// The bits of all rules with needs.
+    pub fn bits(&self) -> u64 {
+        self.needs.iter().fold(0, |bits, (_, bit)| bits | bit)
+    }
+
+    /// Finds which bits may begin at `at`, and up to where that holds: at least one byte. Places are asked for in
+    /// ascending order.
+    #[inline]
     pub fn look(&mut self, text: &[u8], at: usize) {
+        if at >= self.until {
+            self.look_again(text, at);
+        }
+    }
+
+    fn look_again(&mut self, text: &[u8], at: usize) {
         (self.until, self.active) = (usize::MAX, u64::MAX);
         for ((need, bit), span) in self.needs.iter().zip(&mut self.spans) {
             if span.1 < at || *span == UNKNOWN {
@@ -137,7 +150,7 @@ mod tests {
         let text = b"ab cd@ efghijk@ lmn";
         let begins = |at: usize| {
             let needs = [(need.clone(), 1)];
-            let mut places = Places::new(&needs, 0);
+            let mut places = Places::new(&needs);
             (0..=at).for_each(|at| places.look(text, at));
             places.active & 1 == 1
         };

@@ -22,6 +22,11 @@ impl Default for Live {
 }
 
 impl Live {
+    /// The same place for both.
+    pub fn both(start: u64) -> Live {
+        Live { enforcing: start, warning: start }
+    }
+
     /// The older one of each.
     #[must_use]
     pub fn min(self, other: Live) -> Live {
@@ -84,7 +89,9 @@ impl Pass {
             true => &mut self.enforcing,
             false => &mut self.warning,
         };
-        lane.add(Match { start, end, rule });
+        // A view holds what it has open, so this only guards against text that is gone.
+        let kept = self.fed - self.kept.len() as u64;
+        lane.add(Match { start: start.max(kept), end: end.max(kept), rule });
     }
 
     /// Nothing is decided beyond these places, and text from the older of them on is kept.
@@ -103,6 +110,11 @@ impl Pass {
             *lane = candidate.start.min(*lane);
         }
         live
+    }
+
+    /// Whether a match may begin with `byte`, if it comes next.
+    pub fn may_begin(&self, engine: &Engine, direction: Direction, byte: u8) -> bool {
+        engine.starts(direction, self.inner).row(self.behind, byte) != 0
     }
 
     /// Whether nothing is open.

@@ -2,7 +2,7 @@
 //!
 //! Hosts are read as browsers do (WHATWG URL §3), which takes more forms for an address than RFC 3986 has.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Longest URL or host that is read, in bytes; longer ones are not public.
 const LONGEST: usize = 8192;
@@ -244,12 +244,4 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
     };
     // Azure's metadata service has a public address.
     !local && (a, b, c, d) != (168, 63, 129, 16)
-}
-
-/// Whether an address is public.
-pub fn is_public_ip(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => is_public_v4(address),
-        IpAddr::V6(address) => is_public_v6(&address.to_string()),
-    }
 }

@@ -98,7 +98,8 @@ fn date(value: &[u8]) -> bool {
     let worth = |group: &[u8]| {
         (group.len(), digits(group).fold(0u32, |all, digit| all.wrapping_mul(10).wrapping_add(digit)))
     };
-    let mut three = value.split(|byte| !byte.is_ascii_digit()).map(worth);
+    let first = value.iter().position(u8::is_ascii_digit).unwrap_or(value.len());
+    let mut three = value[first..].split(|byte| !byte.is_ascii_digit()).map(worth);
     let (Some((one, first)), Some((two, second)), Some((three, third))) =
         (three.next(), three.next(), three.next())
     else {

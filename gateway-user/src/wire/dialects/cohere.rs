@@ -75,6 +75,7 @@ impl Dialect for Cohere {
                 };
                 reading.facts.block = Some(number);
                 reading.pieces.iter_mut().for_each(|piece| piece.channel.block = number);
+                reading.calls.iter_mut().for_each(|call| call.block = number);
             }
         }
     }

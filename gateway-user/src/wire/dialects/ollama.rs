@@ -32,10 +32,13 @@ const REQUEST: &[Row] = &[
     ("messages[].thinking", Field::Text(Kind::Thinking)),
     ("messages[].images[]", Field::Payload(Kind::User)),
     ("messages[].tool_name", Field::Whole(Kind::ToolResult)),
-    ("messages[].tool_call_id", Field::Exempt),
-    ("messages[].tool_calls[].id", Field::Exempt),
+    ("messages[].tool_call_id", Field::Fact(Fact::ResultOf)),
+    ("messages[].tool_calls[]", Field::Scope(Scope::Call)),
+    ("messages[].tool_calls[].id", Field::Fact(Fact::CallId)),
     ("messages[].tool_calls[].type", Field::Exempt),
     ("messages[].tool_calls[].function.**", Field::Whole(Kind::ToolArguments)),
+    ("messages[].tool_calls[].function.name", Field::ToolName(Kind::ToolArguments)),
+    ("messages[].tool_calls[].function.arguments", Field::Scope(Scope::Arguments)),
     ("tools[].**", Field::Whole(Kind::ToolDefinition)),
     ("tools[].type", Field::Exempt),
     ("format", Field::Whole(Kind::ToolDefinition)),
@@ -64,9 +67,11 @@ const REPLY: &[Row] = &[
     ("message.images[]", Field::Payload(Kind::Assistant)),
     ("message.tool_name", Field::Whole(Kind::ToolArguments)),
     ("message.tool_calls[]", Field::Scope(Scope::Block)),
-    ("message.tool_calls[].id", Field::Exempt),
+    ("message.tool_calls[].id", Field::Fact(Fact::CallId)),
     ("message.tool_calls[].type", Field::Exempt),
     ("message.tool_calls[].function.**", Field::Whole(Kind::ToolArguments)),
+    ("message.tool_calls[].function.name", Field::ToolName(Kind::ToolArguments)),
+    ("message.tool_calls[].function.arguments", Field::Scope(Scope::Arguments)),
     ("response", Field::Text(Kind::Assistant)),
     ("thinking", Field::Text(Kind::Thinking)),
     ("context[]", Field::Exempt),
@@ -122,6 +127,10 @@ impl Dialect for Ollama {
             usage: facts.tokens.output.is_some(),
             ..Marks::default()
         }
+    }
+
+    fn calls_are_whole(&self) -> bool {
+        true
     }
 
     fn count(&self, tokens: &Tokenised, usage: &mut Usage) {

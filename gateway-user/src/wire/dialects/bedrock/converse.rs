@@ -45,6 +45,10 @@ impl Dialect for Converse {
         bedrock::marks(facts)
     }
 
+    fn runs(&self, kind: &[u8]) -> bool {
+        kind == b"server_tool_use"
+    }
+
     fn count(&self, tokens: &Tokenised, usage: &mut Usage) {
         bedrock::count(tokens, usage);
     }

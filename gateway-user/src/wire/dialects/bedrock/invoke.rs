@@ -122,6 +122,10 @@ impl Dialect for Invoke {
         }
     }
 
+    fn runs(&self, kind: &[u8]) -> bool {
+        Anthropic.runs(kind)
+    }
+
     fn count(&self, tokens: &Tokenised, usage: &mut Usage) {
         bedrock::count(tokens, usage);
     }

@@ -56,6 +56,10 @@ impl Dialect for GeminiLive {
         }
     }
 
+    fn calls_are_whole(&self) -> bool {
+        true
+    }
+
     fn count(&self, tokens: &Tokenised, usage: &mut Usage) {
         gemini::count(tokens, usage);
     }
