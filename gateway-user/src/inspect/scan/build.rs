@@ -5,7 +5,8 @@ use regex_syntax::hir::literal::Extractor;
 use super::before::Before;
 use super::engine::Code;
 use super::filter::{Filter, likelihood};
-use super::lead::Lead;
+use super::keywords::Keywords;
+use super::lead::{self, Lead};
 use super::machine::{Kind, Machine};
 use super::need::{MOST_NEEDS, Need, Needed};
 use super::starts::{Entry, Starts};
@@ -34,6 +35,7 @@ pub(super) struct Built {
     pub filters: [Filter; 2],
     pub needs: [Vec<Needed>; 2],
     pub befores: Vec<Before>,
+    pub keywords: Keywords,
 }
 
 /// What a rule does with the holdback in a direction.
@@ -84,13 +86,15 @@ pub(super) fn machines(rules: &[&Rule], cap: Action) -> Result<Built, RuleErrors
     if !build.errors.is_empty() {
         return Err(RuleErrors(build.errors));
     }
+    let keywords = Keywords::new(build.befores.iter().map(|before| before.words.as_slice()))
+        .map_err(|problem| RuleErrors::one("rules", None, problem))?;
     let directions = [Direction::Request, Direction::Reply];
     let starts = [false, true].map(|inner| directions.map(|direction| build.starts(direction, inner)));
     let [(request, request_needs), (reply, reply_needs)] =
         directions.map(|direction| build.filter(direction));
     let machines = build.built.into_iter().map(|(machine, _)| machine).collect();
     let (filters, needs) = ([request, reply], [request_needs, reply_needs]);
-    Ok(Built { machines, codes: build.codes, starts, filters, needs, befores: build.befores })
+    Ok(Built { machines, codes: build.codes, starts, filters, needs, befores: build.befores, keywords })
 }
 
 struct Build<'r> {
@@ -288,8 +292,9 @@ impl Build<'_> {
             let pairs = (0..=255).map(|byte| machine.seconds(byte)).collect();
             let words = matches!(machine.kind, Kind::Words(..));
             let anywhere = std::array::from_fn(|byte| words && byte >= 0xE0);
-            let before = group.before.map(|before| &self.befores[usize::from(before)]);
-            let follows = |byte: Option<u8>| before.is_none_or(|before| before.allows(byte));
+            let before = group.before.and_then(|before| self.texts.get(usize::from(before)));
+            let [behind, _] = lead::behind(before.map(String::as_str));
+            let follows = |byte: Option<u8>| behind.has(byte.map_or(lead::NONE, usize::from));
             Some(Entry::new(number as u16, &group.not_after, &follows, pairs, anywhere))
         };
         let entries: Vec<Entry> = self.built.iter().enumerate().filter_map(entry).collect();

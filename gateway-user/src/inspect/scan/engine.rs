@@ -10,6 +10,7 @@ use super::Match;
 use super::before::Before;
 use super::build;
 use super::filter::Filter;
+use super::keywords::Keywords;
 use super::machine::{self, Machine};
 use super::need::Needed;
 use super::starts::Starts;
@@ -29,6 +30,7 @@ pub struct Engine {
     filters: [Filter; 2],
     needs: [Vec<Needed>; 2],
     befores: Vec<Before>,
+    keywords: Keywords,
     firewall: Firewall,
     cap: Action,
     digest_key: hmac::Key,
@@ -111,6 +113,7 @@ impl Engine {
             filters: built.filters,
             needs: built.needs,
             befores: built.befores,
+            keywords: built.keywords,
             firewall,
             cap,
             digest_key: hmac::Key::new(hmac::HMAC_SHA256, digest_key),
@@ -162,6 +165,7 @@ impl Engine {
             + self.starts.iter().flatten().map(Starts::memory).sum::<usize>()
             + self.filters.iter().map(Filter::memory).sum::<usize>()
             + self.befores.iter().map(Before::memory).sum::<usize>()
+            + self.keywords.memory()
             + self.firewall.memory()
     }
 
@@ -182,6 +186,10 @@ impl Engine {
     #[inline(always)]
     pub(super) fn needs(&self, direction: Direction) -> &[Needed] {
         &self.needs[direction as usize]
+    }
+
+    pub(super) fn keywords(&self) -> &Keywords {
+        &self.keywords
     }
 
     pub(super) fn befores(&self) -> &[Before] {

@@ -50,10 +50,7 @@ pub(super) struct Lead {
 impl Lead {
     /// How matches of a rule begin. Words of scripts without spaces have a lead of their own, as they begin anywhere.
     pub fn of(rule: &Rule) -> Vec<Lead> {
-        let mut behind = [Set::FULL; BEHIND];
-        if let Some(hir) = rule.before.as_deref().and_then(|before| parse_bytes("before", before).ok()) {
-            behind = places(&hir, true);
-        }
+        let behind = behind(rule.before.as_deref());
         let mut bounded = behind;
         bounded[0] = behind[0].filtered(|value| follows(&rule.not_after, value));
         match &rule.matcher {
@@ -80,6 +77,12 @@ impl Lead {
             behind: std::array::from_fn(|place| self.behind[place].union(&other.behind[place])),
         }
     }
+}
+
+/// What may stand before a match, given its context.
+pub(super) fn behind(before: Option<&str>) -> [Set; BEHIND] {
+    let hir = before.and_then(|before| parse_bytes("before", before).ok());
+    hir.map_or([Set::FULL; BEHIND], |hir| places(&hir, true))
 }
 
 /// Whether a match may follow a byte. Inside a character it is the first byte that counts, which is not known here.

@@ -11,6 +11,8 @@ mod build;
 mod candidate;
 mod engine;
 mod filter;
+mod history;
+mod keywords;
 mod lane;
 mod lead;
 mod machine;
@@ -24,9 +26,10 @@ mod corpus_tests;
 #[cfg(test)]
 mod tests;
 
-use before::History;
 use candidate::{Accepted, Candidate};
 pub use engine::{Engine, Hold};
+use history::{History, Past};
+use keywords::Seen;
 use lane::{Lane, Match};
 use next::Next;
 pub use share::Live;
@@ -50,6 +53,8 @@ pub struct Pass {
     kept: Vec<u8>,
     /// The text before that.
     history: History,
+    /// The words of contexts in it.
+    seen: Seen,
     /// Where views of the same text still have something open.
     views: Live,
     /// Only rules that hold inside other encodings begin.
@@ -130,6 +135,7 @@ impl Pass {
         size_of::<Pass>()
             + self.live.capacity() * size_of::<Candidate>()
             + self.accepted.capacity() * size_of::<Accepted>()
+            + self.seen.memory()
             + self.enforcing.memory()
             + self.warning.memory()
     }
@@ -158,11 +164,20 @@ impl Pass {
     /// Starts the candidates that the filter's `bits` and what stands before allow.
     fn begin(&mut self, window: Window<'_>, at: usize, bits: u64) {
         let starts = window.engine.starts(window.direction, self.inner);
-        for &number in starts.machines(window.text, at, self.history.text()) {
+        let machines = starts.machines(window.text, at, self.history.text());
+        // Rules with the same context often stand together.
+        let mut last = (None, true);
+        for &number in machines {
             let machine = window.engine.machine(number);
-            if machine.bits[window.direction as usize] & bits != 0
-                && machine.before.is_none_or(|before| self.follows(window, at, before))
+            if machine.bits[window.direction as usize] & bits == 0 {
+                continue;
+            }
+            if let Some(before) = machine.before
+                && last.0 != machine.before
             {
+                last = (machine.before, self.follows(window, at, before));
+            }
+            if machine.before.is_none() || last.1 {
                 let start = window.base + at as u64;
                 self.live.push(Candidate { start, machine: number, state: machine.start, value: 0 });
             }
@@ -170,8 +185,14 @@ impl Pass {
     }
 
     /// Whether a context stands before the place `at`.
-    fn follows(&self, window: Window<'_>, at: usize, before: u16) -> bool {
-        window.engine.befores()[usize::from(before)].matches(&self.history, &window.text[..at])
+    fn follows(&mut self, window: Window<'_>, at: usize, number: u16) -> bool {
+        let past = Past { history: self.history.text(), text: &window.text[..at] };
+        let before = &window.engine.befores()[usize::from(number)];
+        let keywords = window.engine.keywords();
+        if !before.words.is_empty() {
+            self.seen.catch_up(keywords, past, window.base + at as u64);
+        }
+        before.matches(number, past, keywords, &self.seen)
     }
 
     /// Decides what can be decided and moves the frontier.

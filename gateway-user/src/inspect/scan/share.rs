@@ -68,6 +68,7 @@ impl Pass {
             accepted,
             kept: self.kept.clone(),
             history: self.history.clone(),
+            seen: self.seen.clone(),
             ..Pass::default()
         };
         branch.fed = self.fed;
@@ -114,7 +115,8 @@ impl Pass {
 
     /// Whether a match may begin with `byte`, if it comes next.
     pub fn may_begin(&self, engine: &Engine, direction: Direction, byte: u8) -> bool {
-        engine.starts(direction, self.inner).row(self.behind, byte) != 0
+        let before = if self.kept.is_empty() { self.history.text() } else { &self.kept };
+        !engine.starts(direction, self.inner).machines(&[byte], 0, before).is_empty()
     }
 
     /// Whether nothing is open.

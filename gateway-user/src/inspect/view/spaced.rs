@@ -100,7 +100,7 @@ impl Spaced {
             && !before.is_ascii_alphanumeric()
         {
             let behind = (place >= 2).then_some(before);
-            let pass = Pass::inner(engine, direction, behind);
+            let pass = Pass::inner(behind);
             let run = Run { sign: byte, start: place - 1, pass, single: None, spelled: vec![single] };
             self.run = Some(Box::new(run));
         }

@@ -54,7 +54,7 @@ impl Decoder {
             Encoding::Hex => self.hex(run, decoded),
         };
         if self.pass.is_some() || read == run.len() || decoded.len() as u64 >= SHORTEST {
-            let pass = self.pass.get_or_insert_with(|| Box::new(Pass::inner(engine, direction, None)));
+            let pass = self.pass.get_or_insert_with(|| Box::new(Pass::inner(None)));
             pass.feed(engine, direction, decoded);
         }
         read
