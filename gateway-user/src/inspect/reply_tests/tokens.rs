@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::*;
-use crate::inspect::{RuleIndex, Tokens};
 use crate::inspect::tokens::{Bounds, MOST_BYTES, Vault};
+use crate::inspect::{RuleIndex, Tokens};
 
 const MAIL: &str = "tom@example.org";
 /// A value that has to be escaped wherever it stands in JSON.
@@ -20,8 +20,12 @@ static TOKENS: LazyLock<Tokens> = LazyLock::new(|| {
 
 /// The tokens of [`MAIL`] and [`NAME`].
 fn both() -> [String; 2] {
-    [("email", MAIL), ("name", NAME)]
-        .map(|(rule, value)| TOKENS.token(rule, value.as_bytes()).expect("a token"))
+    [MAIL, NAME].map(token)
+}
+
+/// The token of a value that a rule found in a request.
+fn token(value: &str) -> String {
+    TOKENS.token(&ENGINE, NUMBER, value.as_bytes()).expect("a token")
 }
 
 /// Texts with tokens and with what is none: adjacent, doubled brackets, unknown, cut off at the end.

@@ -25,7 +25,8 @@ impl Known {
     /// Values with the ids of the rules that found them; `None` where there is nothing to look for.
     pub fn new<'v>(values: impl Iterator<Item = (&'v str, &'v str)>) -> Option<Known> {
         let long = values.filter(|(_, value)| value.len() >= SHORTEST).take(MOST_KNOWN);
-        let (rules, values): (Vec<Box<str>>, Vec<&str>) = long.map(|(rule, value)| (rule.into(), value)).unzip();
+        let (rules, values): (Vec<Box<str>>, Vec<&str>) =
+            long.map(|(rule, value)| (rule.into(), value)).unzip();
         let build = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&values);
         // It fails only beyond 2^31 states, far more than these values can have.
         let searcher = build.ok().filter(|_| !values.is_empty())?;

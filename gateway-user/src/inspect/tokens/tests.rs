@@ -144,8 +144,7 @@ fn a_code_that_is_taken_leads_to_another() {
     let first = given(&tokens, "rule", "value");
     let (_, code) = form::parse(first.as_bytes()).unwrap();
     let place = Place { owner: tokens.owner, code };
-    let taken =
-        Kept { rule: "rule".into(), value: "of another".into(), seen: 0, standing: Standing::Alone };
+    let taken = Kept { rule: "rule".into(), value: "of another".into(), seen: 0, standing: Standing::Alone };
     let vault = Arc::new(Vault::new(&KEY, BOUNDS, [(place, taken)], Box::new(|_| ())));
     let tokens = Tokens::new(&vault, "app", None, 0);
     let second = given(&tokens, "rule", "value");
@@ -408,7 +407,7 @@ fn a_token_is_no_value_itself() {
     let text = format!("keep {token} and [PASSWORD_ABCDEFGHJK]");
     assert_eq!(sent(&engine, &tokens, &text), format!("keep {token} and [PASSWORD_[LOUD_REDACTED]]"));
     let reply = answer(&serde_json::json!({"messages": [{"content": text}, {"tool_calls": []}]}));
-    let judged = judge_reply(&engine, Some(&tokens), &OpenAiChat, reply.as_bytes());
+    let judged = judge_reply(&engine, Some(&tokens), &OpenAiChat, reply.as_bytes(), None);
     let reply = String::from_utf8(judged.body.unwrap()).unwrap();
     assert!(reply.contains("keep hunter22 and [PASSWORD_[LOUD_REDACTED]]"), "{reply}");
     assert_eq!(judged.restored, 1);
