@@ -15,6 +15,7 @@ mod protocol;
 mod rows;
 mod secrets;
 mod streams;
+mod tokens;
 mod upstream;
 mod verdicts;
 mod websocket;

@@ -12,6 +12,7 @@ mod stages;
 mod suite;
 mod tally;
 mod tidy;
+mod train;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -34,7 +35,8 @@ struct Arguments {
 enum Task {
     /// Measure the gateway beside a direct call, a byte-copying TLS relay and nginx, in one run; print the ratios.
     Bench {
-        /// `--quick`, `--json FILE`, `--rounds N`, `--seconds S`, `--only ROW`, `--check`.
+        /// `--quick`, `--json FILE`, `--rounds N`, `--seconds S`, `--only ROW`, `--check`; `inspect` first measures the
+        /// inspection engine alone, with `--quick`, `--only TEXT`, `--rules FILE`, `--check`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
@@ -61,6 +63,8 @@ enum Task {
     Test(suite::Options),
     /// Check the tree: import order of rooms, file heads and lengths, README's map, leftovers.
     Tidy,
+    /// Train the model of the prompt firewall from labelled texts.
+    Train(train::Options),
 }
 
 fn main() -> ExitCode {
@@ -77,7 +81,9 @@ fn dispatch(task: Task) -> Result<ExitCode> {
     let root = root()?;
     match task {
         Task::Bench { arguments } => {
-            install::packages(install::BENCH)?;
+            if arguments.first().is_none_or(|first| first != "inspect") {
+                install::packages(install::BENCH)?;
+            }
             bench::run(&arguments).map(|()| ExitCode::SUCCESS)
         }
         Task::Demo { arguments } => demo::run(&root, &arguments),
@@ -92,6 +98,7 @@ fn dispatch(task: Task) -> Result<ExitCode> {
             complaints.iter().for_each(|complaint| println!("{complaint}"));
             Ok(if complaints.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
+        Task::Train(options) => train::run(&options).map(|()| ExitCode::SUCCESS),
     }
 }
 

@@ -105,6 +105,7 @@ rules:
   actions:
     card: {request: block}
     phone: {request: warn, reply: redact}
+tokens: {ttl: 36h, entries: 500}
 providers: gateway.yaml
 local: [ollama, vllm=127.0.0.1:8001, {llamacpp: '[::1]:8081'}]
 prices: [gateway.yaml]
@@ -145,6 +146,8 @@ websocket: refuse
         RuleActions { request: Some(Action::Warn), reply: Some(Action::Redact) }
     );
     assert_eq!(config.rules.actions["card"].reply, None);
+    assert_eq!(config.tokens, Tokens { ttl: Duration::from_secs(36 * 3600), entries: 500 });
+    assert_eq!(explained(&config, "tokens.ttl").0, "36h");
     assert_eq!((config.limits.header_bytes, config.limits.request_bytes), (1 << 20, 64 << 20));
     assert_eq!(
         explained(&config, "rules.actions").0,
@@ -228,8 +231,8 @@ prices: missing.yaml
             "11:7: unknown key `nmae`; did you mean `name`?",
             "13:13: `Projects` is not an id",
             "nowhere.txt",
-            "15:15: `destroy` is none of allow, warn, redact, block",
-            "17:21: `blok` is none of allow, warn, redact, block; did you mean `block`?",
+            "15:15: `destroy` is none of allow, warn, redact, tokenize, block",
+            "17:21: `blok` is none of allow, warn, redact, tokenize, block; did you mean `block`?",
             "18:9: `0` is not a whole number from 1 to 65535",
             "19:11: `ftp://x` does not begin with https://",
             "20:9: `8000` is not an address and port",
@@ -254,6 +257,12 @@ fn shapes_and_syntax_are_told_with_their_place() {
         "rules: {dictionaries: [{}]}\n",
         &["a dictionary needs `name`", "a dictionary needs `file`"],
     );
+    check(
+        "time",
+        "tokens: {ttl: 5}\n",
+        &["1:15: `5` is not a time such as 12h or 30d, from 60 to 31536000 s"],
+    );
+    check("token", "rules: {actions: {email: {reply: tokenize}}}\n", &["`tokenize` is for requests"]);
     check("control", "mode: \u{1}\n", &["not YAML"]);
     let deep = format!("mode: {}{}\n", "[".repeat(5000), "]".repeat(5000));
     check("deep", &deep, &["not YAML"]);

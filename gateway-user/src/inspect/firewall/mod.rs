@@ -9,7 +9,10 @@
 //! and a block stops a stream at the end of the segment that reached the threshold.
 
 mod build;
+mod features;
+mod model;
 mod score;
+mod scorer;
 mod segment;
 mod signals;
 mod spec;
@@ -18,7 +21,10 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
-pub use watch::Watch;
+pub use model::ModelError;
+pub use watch::{Source, Watch};
 
 pub(crate) use build::Firewall;
+pub(crate) use model::Model;
+pub(crate) use scorer::Scorer;
 pub(crate) use spec::{RawGroup, Scored};

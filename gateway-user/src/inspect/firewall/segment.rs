@@ -1,18 +1,26 @@
 //! Where a running text is judged: at places that follow from the text alone.
 
 /// A segment ends at the first end of a sentence or line from this length on, bytes.
-pub(super) const SHORTEST: usize = 256;
+pub const SHORTEST: usize = 256;
 /// A segment ends here whatever the text is, bytes. Also the most of a reply that a scored rule sees late.
-pub(super) const LONGEST: usize = 512;
+pub const LONGEST: usize = 512;
 
 /// The length of the segment that `text` begins with; `None` while its end has not come.
-pub(super) fn length(text: &[u8]) -> Option<usize> {
+pub fn length(text: &[u8]) -> Option<usize> {
     let most = text.len().min(LONGEST);
     let ends = |at: usize| matches!(text[at], b'.' | b'!' | b'?' | b'\n');
     match (SHORTEST - 1..most).find(|&at| ends(at)) {
         Some(at) => Some(at + 1),
         None if text.len() >= LONGEST => Some(whole_character(text, LONGEST)),
         None => None,
+    }
+}
+
+/// How a byte counts: letters in lower case, tabs and carriage returns as spaces.
+pub fn fold(byte: u8) -> u8 {
+    match byte {
+        b'\t' | b'\r' => b' ',
+        byte => byte.to_ascii_lowercase(),
     }
 }
 

@@ -11,15 +11,17 @@ use crate::inspect::rules::Problem;
 /// Longest match of a phrase, bytes; also how far back a segment looks for the beginning of one.
 pub(super) const LONGEST: usize = 256;
 /// Shortest fixed beginning of a phrase, bytes, and the most beginnings one phrase has.
-const SHORTEST_ANCHOR: usize = 3;
+const SHORTEST_ANCHOR: usize = 2;
 const MOST_ANCHORS: usize = 64;
+/// A class of more characters than this ends the fixed beginning: one that a space stands for does.
+const MOST_CHOICES: usize = 8;
 /// Longest part of a beginning that is looked for.
 const LONGEST_ANCHOR: usize = 32;
 
 /// What a space in a phrase stands for.
 const GAP: &str = "[ ,:;\"'*_.-]{1,3}";
 /// What `<N>` in a phrase stands for, N times at most: a word and what follows it.
-const WORD: &str = "[a-z0-9'’]{1,16}[ ,:;\"'*_.-]{1,3}";
+const WORD: &str = "[a-z0-9']{1,16}[ ,:;\"'*_.-]{1,3}";
 
 /// One phrase, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +37,7 @@ pub(crate) struct Signal {
 }
 
 impl Signal {
-    /// Reads a phrase: a regular expression in lower case that begins with fixed text of three bytes or more, where
+    /// Reads a phrase: a regular expression in lower case that begins with fixed text of two bytes or more, where
     /// a space stands for one to three spaces or marks, and `<N>` with the space after it for up to N words.
     ///
     /// # Errors
@@ -62,7 +64,7 @@ impl Signal {
             return Err(bad(format!("`{text}` asserts something (as \\b or ^ do), which a phrase cannot")));
         }
         let anchors = Extractor::new()
-            .limit_class(1)
+            .limit_class(MOST_CHOICES)
             .limit_literal_len(LONGEST_ANCHOR)
             .limit_total(MOST_ANCHORS)
             .extract(&hir);
@@ -81,27 +83,30 @@ impl Signal {
     }
 }
 
-/// Spells out spaces and `<N>`.
+/// Spells out spaces and `<N>`, but for those in classes and behind a backslash.
 fn expand(text: &str) -> String {
     let mut pattern = String::with_capacity(text.len() * 2);
-    let mut rest = text;
-    while let Some(at) = rest.find([' ', '<']) {
-        pattern.push_str(&rest[..at]);
-        let (mark, tail) = rest.split_at(at);
-        debug_assert!(mark.len() == at);
-        let count = tail[1..].chars().next().filter(char::is_ascii_digit);
-        match count {
-            Some(count) if tail.starts_with('<') && tail[2..].starts_with('>') => {
-                pattern.push_str(&format!("(?:{WORD}){{0,{count}}}"));
-                rest = tail[3..].strip_prefix(' ').unwrap_or(&tail[3..]);
+    let mut class = false;
+    let mut rest = text.chars();
+    while let Some(character) = rest.next() {
+        let words = rest.as_str().strip_prefix(|next: char| next.is_ascii_digit());
+        match (character, words.and_then(|words| words.strip_prefix('>'))) {
+            ('\\', _) => {
+                pattern.push('\\');
+                pattern.extend(rest.next());
             }
-            _ => {
-                pattern.push_str(if tail.starts_with(' ') { GAP } else { "<" });
-                rest = &tail[1..];
+            ('<', Some(behind)) if !class => {
+                let count = &rest.as_str()[..1];
+                pattern.push_str(&format!("(?:{WORD}){{0,{count}}}"));
+                rest = behind.strip_prefix(' ').unwrap_or(behind).chars();
+            }
+            (' ', _) if !class => pattern.push_str(GAP),
+            (other, _) => {
+                class = other == '[' || class && other != ']';
+                pattern.push(other);
             }
         }
     }
-    pattern.push_str(rest);
     pattern
 }
 

@@ -10,6 +10,9 @@ use crate::wire::event::Kind;
 const MAX_GROUPS: usize = 64;
 const MAX_PHRASES: usize = 512;
 
+/// What models tell: an order to the model in what a user says, one in what should be data, and abuse of people.
+pub(crate) const HEADS: [&str; 3] = ["injection", "indirect", "toxicity"];
+
 /// The score from which a rule applies, where it does not say.
 pub(crate) const DEFAULT_THRESHOLD: f32 = 0.7;
 
@@ -69,8 +72,23 @@ impl Scored {
         if groups.len() > MAX_GROUPS {
             return Err(Problem::Misplaced { key: "signals", why: "has 64 groups at most" });
         }
+        if head.is_some_and(|head| !HEADS.contains(&head)) {
+            return Err(Problem::Misplaced {
+                key: "model",
+                why: "names one of injection, indirect, toxicity",
+            });
+        }
         let groups = groups.iter().map(group).collect::<Result<_, _>>()?;
         Ok(Scored { kinds: kinds.to_vec(), threshold, head: head.map(str::to_owned), groups })
+    }
+
+    /// Each phrase with the number of its group.
+    pub fn phrases(&self) -> impl Iterator<Item = (&Signal, u16)> {
+        let of = |(group, number): (_, u16)| {
+            let Group { phrases, .. }: &Group = group;
+            phrases.iter().map(move |phrase| (phrase, number))
+        };
+        self.groups.iter().zip(0..).flat_map(of)
     }
 
     /// Its evidence for people: each group with its weight and number of phrases, and the head of the model.

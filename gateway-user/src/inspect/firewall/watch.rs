@@ -1,11 +1,23 @@
 //! The state of one text that is judged: segment by segment, wherever its pieces are cut.
 
-use super::build::Firewall;
+use super::build::{Firewall, Judge};
 use super::score::{Evidence, MOST_EVIDENCE, WINDOW, combine};
+use super::scorer::Sums;
 use super::segment;
 use super::signals;
 use crate::inspect::{Action, Engine, Finding};
 use crate::wire::event::{Direction, Kind};
+
+/// Which text is judged, and by what; the same for all calls on one [`Watch`].
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    /// The compiled rules.
+    pub engine: &'a Engine,
+    /// Which way the text goes.
+    pub direction: Direction,
+    /// What sort of text it is.
+    pub kind: Kind,
+}
 
 /// What is known of a text so far. Bounded: the text of two segments and [`MOST_EVIDENCE`] places.
 #[derive(Debug, Default)]
@@ -17,6 +29,8 @@ pub struct Watch {
     /// Offset of `text[0]`.
     base: u64,
     evidence: Vec<Evidence>,
+    /// What the model saw in the segment before.
+    before: Sums,
     /// Rules that have applied already, a bit each.
     fired: u64,
 }
@@ -27,85 +41,67 @@ impl Watch {
         Watch::default()
     }
 
-    /// Judges a whole text of one kind; appends findings to `out`. The state is as new afterwards.
-    pub fn whole(
-        &mut self,
-        engine: &Engine,
-        direction: Direction,
-        kind: Kind,
-        text: &[u8],
-        out: &mut Vec<Finding>,
-    ) {
-        self.push(engine, direction, kind, text, out);
-        self.finish(engine, direction, kind, out);
+    /// Judges a whole text; appends findings to `out`. The state is as new afterwards.
+    pub fn whole(&mut self, source: Source<'_>, text: &[u8], out: &mut Vec<Finding>) {
+        self.push(source, text, out);
+        self.finish(source, out);
     }
 
     /// Takes in the next piece of a text and appends what applies in the segments that end in it. A finding is from the
     /// first piece of its evidence to the end of the segment. A rule applies once in a text.
-    pub fn push(
-        &mut self,
-        engine: &Engine,
-        direction: Direction,
-        kind: Kind,
-        text: &[u8],
-        out: &mut Vec<Finding>,
-    ) {
-        if !engine.firewall().judges(direction, kind) {
+    pub fn push(&mut self, source: Source<'_>, text: &[u8], out: &mut Vec<Finding>) {
+        if !source.engine.firewall().judges(source.direction, source.kind) {
             return;
         }
         let mut rest = text;
         while !rest.is_empty() {
             let (now, later) = rest.split_at(rest.len().min(segment::LONGEST));
-            self.text.extend(now.iter().map(|&byte| fold(byte)));
+            self.text.extend(now.iter().map(|&byte| segment::fold(byte)));
             rest = later;
             while let Some(length) = segment::length(&self.text[self.judged..]) {
-                self.segment(engine, direction, kind, length, out);
+                self.segment(source, length, out);
             }
         }
     }
 
     /// Ends the text: judges what is left of it, and makes the state new.
-    pub fn finish(&mut self, engine: &Engine, direction: Direction, kind: Kind, out: &mut Vec<Finding>) {
+    pub fn finish(&mut self, source: Source<'_>, out: &mut Vec<Finding>) {
         let length = self.text.len() - self.judged;
         if length > 0 {
-            self.segment(engine, direction, kind, length, out);
+            self.segment(source, length, out);
         }
         self.text.clear();
         self.evidence.clear();
-        (self.judged, self.base, self.fired) = (0, 0, 0);
+        (self.judged, self.base, self.fired, self.before) = (0, 0, 0, Sums::default());
     }
 
-    fn segment(
-        &mut self,
-        engine: &Engine,
-        direction: Direction,
-        kind: Kind,
-        length: usize,
-        out: &mut Vec<Finding>,
-    ) {
-        let firewall = engine.firewall();
-        let end = self.judged + length;
-        let stop = self.base + end as u64;
+    fn segment(&mut self, source: Source<'_>, length: usize, out: &mut Vec<Finding>) {
+        let firewall = source.engine.firewall();
+        let (from, to) = (self.judged, self.judged + length);
+        let stop = self.base + to as u64;
         self.evidence.retain(|evidence| evidence.start + WINDOW >= stop);
-        self.look(firewall, kind, end);
-        if !self.evidence.is_empty() {
-            self.judge(engine, direction, kind, stop, out);
+        self.gather(firewall, source.kind, to);
+        let reads = firewall.reads(source.kind);
+        let now = if reads { firewall.look(&self.text[from..to]) } else { Sums::default() };
+        for (number, rule) in firewall.rules.iter().enumerate().filter(|(_, rule)| rule.judges(source.kind)) {
+            self.judge(source, number, rule, now, to, out);
         }
-        let keep = end.saturating_sub(signals::LONGEST);
+        self.before = now;
+        let keep = to.saturating_sub(signals::LONGEST.max(length));
         self.text.drain(..keep);
         self.base += keep as u64;
-        self.judged = end - keep;
+        self.judged = to - keep;
     }
 
-    /// Gathers the evidence that ends in the segment up to `end`.
-    fn look(&mut self, firewall: &Firewall, kind: Kind, end: usize) {
+    /// Gathers the evidence that ends in the segment up to `to`.
+    fn gather(&mut self, firewall: &Firewall, kind: Kind, to: usize) {
         let (base, evidence) = (self.base, &mut self.evidence);
-        firewall.signals.find(&self.text[..end], self.judged, |phrase, start, stop| {
+        firewall.signals.find(&self.text[..to], self.judged, |phrase, start, end| {
             for &(rule, group) in &firewall.groups[usize::from(phrase)] {
                 if !firewall.rules[usize::from(rule)].judges(kind) {
                     continue;
                 }
-                let found = Evidence { rule, group, start: base + start as u64, end: base + stop as u64 };
+                let found = Evidence { rule, group, start: base + start as u64, end: base + end as u64 };
                 let same = |known: &Evidence| (known.rule, known.group) == (rule, group);
                 match evidence.iter().position(same) {
                     Some(known) => evidence[known] = found,
@@ -116,39 +112,32 @@ impl Watch {
         });
     }
 
-    /// Adds the evidence up for each rule.
+    /// Adds the evidence for one rule up, at the end of the segment up to `to`.
     fn judge(
         &mut self,
-        engine: &Engine,
-        direction: Direction,
-        kind: Kind,
-        stop: u64,
+        source: Source<'_>,
+        number: usize,
+        rule: &Judge,
+        now: Sums,
+        to: usize,
         out: &mut Vec<Finding>,
     ) {
-        for (number, rule) in engine.firewall().rules.iter().enumerate() {
-            let action = engine.action(rule.index, direction);
-            let fired = self.fired >> number & 1 == 1;
-            if action == Action::Allow || fired || !rule.judges(kind) {
-                continue;
-            }
-            let of = || self.evidence.iter().filter(|evidence| usize::from(evidence.rule) == number);
-            let score = combine(of().map(|evidence| rule.weights[usize::from(evidence.group)]));
-            if score < rule.threshold {
-                continue;
-            }
-            self.fired |= 1 << number;
-            let start = of().map(|evidence| evidence.start).min().unwrap_or(stop);
-            let from = start.saturating_sub(self.base) as usize;
-            let value = &self.text[from..(stop - self.base) as usize];
-            out.push(Finding { rule: rule.index, action, start, end: stop, digest: engine.digest(value) });
+        let action = source.engine.action(rule.index, source.direction);
+        if action == Action::Allow || self.fired >> number & 1 == 1 {
+            return;
         }
-    }
-}
-
-/// Lower case, and any white space a space.
-fn fold(byte: u8) -> u8 {
-    match byte {
-        b'\t' | b'\r' => b' ',
-        byte => byte.to_ascii_lowercase(),
+        let of = || self.evidence.iter().filter(|evidence| usize::from(evidence.rule) == number);
+        let signals = of().map(|evidence| rule.weights[usize::from(evidence.group)]);
+        let model = source.engine.firewall().probability(rule, self.before, now);
+        if combine(signals.chain(model)) < rule.threshold {
+            return;
+        }
+        self.fired |= 1 << number;
+        // Without signals the passage is what the model saw: as much of it as is at hand.
+        let start = of().map(|evidence| evidence.start).min().unwrap_or(self.base);
+        let end = self.base + to as u64;
+        let value = &self.text[start.saturating_sub(self.base) as usize..to];
+        let digest = source.engine.digest(value);
+        out.push(Finding { rule: rule.index, action, start, end, digest });
     }
 }

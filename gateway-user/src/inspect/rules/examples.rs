@@ -8,7 +8,7 @@ use regex_automata::{Anchored, Input, MatchKind};
 use super::compile::{Matcher, Rule};
 use super::pattern::MAX_BEFORE;
 use super::{Problem, RuleError, RuleErrors, RuleSet};
-use crate::inspect::firewall::Watch;
+use crate::inspect::firewall::{Source, Watch};
 use crate::inspect::{Action, Engine};
 use crate::wire::event::{Direction, Kind};
 
@@ -57,7 +57,8 @@ fn judge_of(rule: &Rule) -> Result<impl FnMut(&str) -> bool, RuleErrors> {
     let engine = Engine::build(&alone, false, &[0; 32])?;
     Ok(move |text: &str| {
         let mut found = Vec::new();
-        Watch::new().whole(&engine, Direction::Request, Kind::Opaque, text.as_bytes(), &mut found);
+        let source = Source { engine: &engine, direction: Direction::Request, kind: Kind::Opaque };
+        Watch::new().whole(source, text.as_bytes(), &mut found);
         !found.is_empty()
     })
 }

@@ -10,7 +10,9 @@ mod spec;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
 pub use error::{Problem, RuleError, RuleErrors};
 pub use spec::{Category, Severity};
@@ -23,6 +25,7 @@ pub(crate) use pattern::{ByteSet, MAX_AFTER, MAX_BEFORE, has_assertions, parse_b
 pub(crate) use examples::matches_from;
 
 use crate::inspect::Action;
+use crate::inspect::firewall::{Model, Scorer};
 use crate::wire::event::Direction;
 
 /// Rules of one engine at most.
@@ -38,9 +41,16 @@ const BUILTIN: &[(&str, &str)] = &[
     ("secrets-services.yaml (built in)", include_str!("../../../data/rules/secrets-services.yaml")),
     ("secrets-data.yaml (built in)", include_str!("../../../data/rules/secrets-data.yaml")),
     ("secrets-keys.yaml (built in)", include_str!("../../../data/rules/secrets-keys.yaml")),
+    ("pii_contact.yaml (built in)", include_str!("../../../data/rules/pii_contact.yaml")),
+    ("pii_money.yaml (built in)", include_str!("../../../data/rules/pii_money.yaml")),
+    ("pii_device.yaml (built in)", include_str!("../../../data/rules/pii_device.yaml")),
+    ("pii_id_americas.yaml (built in)", include_str!("../../../data/rules/pii_id_americas.yaml")),
+    ("pii_id_asia.yaml (built in)", include_str!("../../../data/rules/pii_id_asia.yaml")),
+    ("pii_id_europe.yaml (built in)", include_str!("../../../data/rules/pii_id_europe.yaml")),
+    ("pii_id_pacific.yaml (built in)", include_str!("../../../data/rules/pii_id_pacific.yaml")),
+    ("pii_alone.yaml (built in)", include_str!("../../../data/rules/pii_alone.yaml")),
     ("injection.yaml (built in)", include_str!("../../../data/rules/injection.yaml")),
     ("content.yaml (built in)", include_str!("../../../data/rules/content.yaml")),
-    ("pii.yaml (built in)", include_str!("../../../data/rules/pii.yaml")),
 ];
 
 /// What is told about a rule.
@@ -75,9 +85,17 @@ impl RuleInfo {
 }
 
 /// Rules, read and checked, in the order of their ids.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct RuleSet {
     rules: BTreeMap<String, Rule>,
+    /// What scored rules ask instead of the built-in model.
+    model: Option<Arc<dyn Scorer>>,
+}
+
+impl fmt::Debug for RuleSet {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_list().entries(self.rules.keys()).finish()
+    }
 }
 
 impl RuleSet {
@@ -93,7 +111,7 @@ impl RuleSet {
             let read = compile::read(file, text, None).expect("a test reads every built-in rule file");
             rules.extend(read.into_iter().map(|rule| (rule.info.id.clone(), rule)));
         }
-        RuleSet { rules }
+        RuleSet { rules, model: None }
     }
 
     /// Adds the rules of a file; a rule with a known id replaces the old one.
@@ -192,6 +210,20 @@ impl RuleSet {
     /// What is told about each rule, in the order of ids.
     pub fn iter(&self) -> impl Iterator<Item = &RuleInfo> {
         self.rules.values().map(|rule| &rule.info)
+    }
+
+    /// The examples of all rules: texts that each hold a value.
+    pub fn examples(&self) -> impl Iterator<Item = &str> {
+        self.rules.values().flat_map(|rule| rule.examples.iter().map(String::as_str))
+    }
+
+    /// Lets scored rules ask this model instead of the built-in one.
+    pub(crate) fn set_model(&mut self, model: Arc<dyn Scorer>) {
+        self.model = Some(model);
+    }
+
+    pub(crate) fn model(&self) -> Arc<dyn Scorer> {
+        self.model.clone().unwrap_or_else(|| Model::builtin())
     }
 
     pub(crate) fn rules(&self) -> impl Iterator<Item = &Rule> {

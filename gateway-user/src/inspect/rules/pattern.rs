@@ -34,7 +34,7 @@ pub(super) fn check(key: &'static str, pattern: &str, most: usize) -> Result<usi
     if !properties.look_set_prefix_any().is_empty() || !decidable(properties.look_set()) {
         return Err(Problem::Assertion { key });
     }
-    if !ascii(&hir) {
+    if !ascii(&hir) && !properties.is_utf8() {
         return Err(Problem::NotAscii { key });
     }
     Ok(longest)
@@ -46,8 +46,9 @@ pub(crate) const MAX_AFTER: usize = 64;
 
 /// Checks the context that must stand before a value.
 pub(super) fn check_before(pattern: &str) -> Result<(), Problem> {
-    let hir = context("before", pattern, MAX_BEFORE, [Look::Start, Look::StartLF])?;
-    match hir.properties().look_set_suffix_any().is_empty() {
+    let starts = [Look::Start, Look::StartLF];
+    let hir = context("before", pattern, MAX_BEFORE, starts)?;
+    match hir.properties().look_set_suffix_any().iter().all(|look| starts.contains(&look)) {
         true => Ok(()),
         false => Err(Problem::ContextAssertion { key: "before" }),
     }

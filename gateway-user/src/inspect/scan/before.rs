@@ -1,50 +1,30 @@
-//! What must stand before a match: read backwards from the place where a candidate may begin.
+//! What must stand before a match, looked for only where a candidate may begin.
+//!
+//! A short context is read backwards from that place. One that begins with words and goes on loosely would be large
+//! backwards; it is run forwards from where [`Keywords`] saw one of its words.
 
 use regex_automata::Anchored;
 use regex_automata::dfa::{Automaton as _, StartKind, dense};
 use regex_automata::util::primitives::StateID;
 use regex_automata::util::start;
 
+use super::history::Past;
+use super::keywords::{Keywords, Seen};
 use super::machine::{self, Way};
-use crate::inspect::rules::{MAX_BEFORE, Problem};
+use crate::inspect::rules::Problem;
 
-/// Bytes of text kept before what is needed: the longest context, and the byte that decides it.
-const REMEMBERED: usize = MAX_BEFORE + 1;
+/// Heap bytes of a context that is read backwards, at most, where it could be run forwards.
+const SMALL: usize = 32 << 10;
 
-/// The end of the text already let go, newest last.
-#[derive(Clone, Debug)]
-pub(super) struct History {
-    bytes: [u8; REMEMBERED],
-    length: u8,
-}
-
-impl Default for History {
-    fn default() -> History {
-        History { bytes: [0; REMEMBERED], length: 0 }
-    }
-}
-
-impl History {
-    /// Takes in text that nothing needs any more.
-    pub fn add(&mut self, text: &[u8]) {
-        let text = &text[text.len().saturating_sub(REMEMBERED)..];
-        let old = usize::from(self.length);
-        let kept = old.min(REMEMBERED - text.len());
-        self.bytes.copy_within(old - kept..old, 0);
-        self.bytes[kept..kept + text.len()].copy_from_slice(text);
-        self.length = (kept + text.len()) as u8;
-    }
-
-    fn text(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.length)]
-    }
-}
-
-/// One context, compiled to run backwards.
+/// One context, compiled.
 #[derive(Debug)]
 pub(super) struct Before {
     dfa: dense::DFA<Vec<u32>>,
+    way: Way,
+    /// Where it starts when read backwards.
     start: StateID,
+    /// The words it begins with, in lower case, when run forwards.
+    pub words: Vec<Vec<u8>>,
 }
 
 impl Before {
@@ -53,24 +33,34 @@ impl Before {
     /// # Errors
     /// [`Problem::TooLarge`] beyond the bound of one automaton.
     pub fn new(pattern: &str) -> Result<Before, Problem> {
-        let dfa = machine::build(&[pattern], StartKind::Anchored, Way::Backward)?;
-        let config = start::Config::new().anchored(Anchored::Yes);
-        let start = dfa.start_state(&config).expect("built for this kind of start");
-        Ok(Before { dfa, start })
-    }
-
-    /// Whether a match may begin after `byte`, or at the start of a text, as far as that one tells.
-    pub fn allows(&self, byte: Option<u8>) -> bool {
-        match byte {
-            Some(byte) => !self.dfa.is_dead_state(self.dfa.next_state(self.start, byte)),
-            None => self.dfa.is_match_state(self.dfa.next_eoi_state(self.start)),
+        let words = Keywords::of(pattern);
+        let most = if words.is_empty() { machine::MAX_AUTOMATON } else { SMALL };
+        match Before::compiled(pattern, Way::Backward, most) {
+            Err(Problem::TooLarge { .. }) if !words.is_empty() => {
+                let forward = Before::compiled(pattern, Way::Forward, machine::MAX_AUTOMATON)?;
+                Ok(Before { words, ..forward })
+            }
+            other => other,
         }
     }
 
-    /// Whether the context stands right before the end of `text`, which goes on backwards in `history`.
-    pub fn matches(&self, history: &History, text: &[u8]) -> bool {
+    fn compiled(pattern: &str, way: Way, most: usize) -> Result<Before, Problem> {
+        let dfa = machine::build_within(&[pattern], StartKind::Anchored, way, most)?;
+        let start = start_after(&dfa, None);
+        Ok(Before { dfa, way, start, words: Vec::new() })
+    }
+
+    /// Whether the context stands right before a place. `seen` are the words before it.
+    pub fn matches(&self, number: u16, past: Past<'_>, keywords: &Keywords, seen: &Seen) -> bool {
+        match self.way {
+            Way::Backward => self.matches_back(past),
+            Way::Forward => seen.backs(keywords, number, past).any(|back| self.matches_from(past, back)),
+        }
+    }
+
+    fn matches_back(&self, past: Past<'_>) -> bool {
         let mut state = self.start;
-        for &byte in text.iter().rev().chain(history.text().iter().rev()) {
+        for byte in past.reversed() {
             state = self.dfa.next_state(state, byte);
             if self.dfa.is_special_state(state) {
                 if self.dfa.is_match_state(state) {
@@ -85,50 +75,68 @@ impl Before {
         self.dfa.is_match_state(self.dfa.next_eoi_state(state))
     }
 
+    /// Whether the last `back` bytes are the context.
+    fn matches_from(&self, past: Past<'_>, back: usize) -> bool {
+        let mut state = start_after(&self.dfa, past.back(back));
+        for byte in past.last(back) {
+            state = self.dfa.next_state(state, byte);
+            if self.dfa.is_dead_state(state) {
+                return false;
+            }
+        }
+        // A context does not assert anything where it ends.
+        self.dfa.is_match_state(self.dfa.next_eoi_state(state))
+    }
+
     /// Heap bytes of the automaton.
     pub fn memory(&self) -> usize {
         self.dfa.memory_usage()
     }
 }
 
+fn start_after(dfa: &dense::DFA<Vec<u32>>, byte: Option<u8>) -> StateID {
+    let config = start::Config::new().anchored(Anchored::Yes).look_behind(byte);
+    dfa.start_state(&config).expect("built for this kind of start")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// Whether `pattern` stands before the end of `text`, however much of it was let go.
+    fn matches(pattern: &str, text: &str) -> bool {
+        let before = Before::new(pattern).expect(pattern);
+        let keywords = Keywords::new([before.words.as_slice()].into_iter()).expect("builds");
+        let found: Vec<bool> = (0..=text.len())
+            .map(|split| {
+                let (history, text) = text.as_bytes().split_at(split);
+                let past = Past { history, text };
+                let mut seen = Seen::default();
+                seen.catch_up(&keywords, past, past.length() as u64);
+                before.matches(0, past, &keywords, &seen)
+            })
+            .collect();
+        assert!(found.iter().all(|each| *each == found[0]), "{pattern} {text}");
+        found[0]
+    }
+
     #[test]
     fn contexts_are_found_across_what_was_let_go() {
         let cases = [
-            ("(?i)key *= *", "the KEY = ", true),
-            ("(?i)key *= *", "the KEY : ", false),
+            ("(?i)key {0,3}= {0,3}", "the KEY = ", true),
+            ("(?i)key {0,3}= {0,3}", "the KEY : ", false),
             ("(?:^|;)a", "xxa", false),
             ("(?:^|;)a", "a", true),
             (r"\bid:", "paid:", false),
             (r"\bid:", "an id:", true),
             ("护照[^\n]{0,12}", "护照号码 ", true),
+            (r"(?i)\b(?:phone|tel|mobile|hotline)[^0-9\n]{0,40}", "TEL is a phone, and now ", true),
+            (r"(?i)\b(?:phone|tel|mobile|hotline)[^0-9\n]{0,40}", "hotel 1 ", false),
+            (r"(?i)\b(?:phone|tel|mobile|hotline)[^0-9\n]{0,40}", "my Mobile\nis ", false),
+            ("(?:(?i:passport)|护照|пасп)[^0-9]{0,60}", "Пасп пасп PassPort — ", true),
         ];
-        for (pattern, text, matches) in cases {
-            let before = Before::new(pattern).expect(pattern);
-            for split in 0..=text.len() {
-                let mut history = History::default();
-                history.add(&text.as_bytes()[..split]);
-                assert_eq!(
-                    before.matches(&history, &text.as_bytes()[split..]),
-                    matches,
-                    "{pattern} {text} {split}"
-                );
-            }
+        for (pattern, text, expected) in cases {
+            assert_eq!(matches(pattern, text), expected, "{pattern} {text}");
         }
-    }
-
-    #[test]
-    fn history_keeps_the_newest() {
-        let mut history = History::default();
-        let text: Vec<u8> = (0..250).collect();
-        for piece in text.chunks(7) {
-            history.add(piece);
-        }
-        assert_eq!(history.text(), &text[text.len() - REMEMBERED..]);
-        history.add(&text);
-        assert_eq!(history.text(), &text[text.len() - REMEMBERED..]);
     }
 }

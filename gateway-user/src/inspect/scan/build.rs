@@ -4,8 +4,11 @@ use regex_syntax::hir::literal::Extractor;
 
 use super::before::Before;
 use super::engine::Code;
+use super::filter::{Filter, likelihood};
+use super::keywords::Keywords;
+use super::lead::{self, Lead};
 use super::machine::{Kind, Machine};
-use super::need::Need;
+use super::need::{MOST_NEEDS, Need, Needed};
 use super::starts::{Entry, Starts};
 use crate::inspect::rules::{
     ByteSet, MAX_AFTER, Matcher, Problem, Rule, RuleError, RuleErrors, has_assertions, parse_bytes,
@@ -21,13 +24,18 @@ const CHOICES: usize = 6;
 const NUMBER: &[u8] = b"0123456789+(";
 /// Rules of one automaton at most. The fewer, the fewer classes of bytes, and the smaller its table.
 const TOGETHER: usize = 8;
+/// A lead seen at more places than this is also followed by what its rule needs.
+const OFTEN: f32 = 1e-4;
 
 /// Everything compiled.
 pub(super) struct Built {
     pub machines: Vec<Machine>,
     pub codes: Vec<Code>,
     pub starts: [[Starts; 2]; 2],
+    pub filters: [Filter; 2],
+    pub needs: [Vec<Needed>; 2],
     pub befores: Vec<Before>,
+    pub keywords: Keywords,
 }
 
 /// What a rule does with the holdback in a direction.
@@ -40,7 +48,7 @@ enum Lane {
 
 /// How matches begin. Rules that begin alike share an automaton where that keeps it small.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Lead {
+enum Beginning {
     /// With different literals: behind them nothing multiplies.
     Literal,
     /// With a digit or a sign: they count the same digits.
@@ -56,7 +64,7 @@ struct Group {
     /// Which of the contexts must stand before.
     before: Option<u16>,
     not_after: ByteSet,
-    lead: Lead,
+    beginning: Beginning,
     rules: Vec<RuleIndex>,
 }
 
@@ -78,10 +86,15 @@ pub(super) fn machines(rules: &[&Rule], cap: Action) -> Result<Built, RuleErrors
     if !build.errors.is_empty() {
         return Err(RuleErrors(build.errors));
     }
-    let starts = [false, true]
-        .map(|inner| [Direction::Request, Direction::Reply].map(|direction| build.starts(direction, inner)));
+    let keywords = Keywords::new(build.befores.iter().map(|before| before.words.as_slice()))
+        .map_err(|problem| RuleErrors::one("rules", None, problem))?;
+    let directions = [Direction::Request, Direction::Reply];
+    let starts = [false, true].map(|inner| directions.map(|direction| build.starts(direction, inner)));
+    let [(request, request_needs), (reply, reply_needs)] =
+        directions.map(|direction| build.filter(direction));
     let machines = build.built.into_iter().map(|(machine, _)| machine).collect();
-    Ok(Built { machines, codes: build.codes, starts, befores: build.befores })
+    let (filters, needs) = ([request, reply], [request_needs, reply_needs]);
+    Ok(Built { machines, codes: build.codes, starts, filters, needs, befores: build.befores, keywords })
 }
 
 struct Build<'r> {
@@ -151,18 +164,25 @@ impl Build<'_> {
             if lanes == [Lane::Off; 2] {
                 continue;
             }
-            let lead = lead(rule);
+            let beginning = beginning(rule);
             let before = self.before(index);
             let fits = |group: &&mut Group| {
                 let alike =
                     group.lanes == lanes && group.not_after == rule.not_after && group.before == before;
-                alike && lead != Lead::Own && group.lead == lead && group.rules.len() < TOGETHER
+                alike
+                    && beginning != Beginning::Own
+                    && group.beginning == beginning
+                    && group.rules.len() < TOGETHER
             };
             match groups.iter_mut().find(fits) {
                 Some(group) => group.rules.push(index),
-                None => {
-                    groups.push(Group { lanes, before, not_after: rule.not_after, lead, rules: vec![index] })
-                }
+                None => groups.push(Group {
+                    lanes,
+                    before,
+                    not_after: rule.not_after,
+                    beginning,
+                    rules: vec![index],
+                }),
             }
         }
         groups
@@ -200,9 +220,7 @@ impl Build<'_> {
         let reach = group.rules.iter().map(|index| self.rule(*index).info.max_length).max().unwrap_or(0);
         let machine = self.built.len() as u16;
         let rules = group.rules.clone();
-        let alone = if let [rule] = rules[..] { self.rule(rule).matcher.head() } else { None };
-        let need = alone.and_then(Need::of);
-        let machine_of = |kind| Machine { before: group.before, need, ..Machine::new(kind, reach, enforces) };
+        let machine_of = |kind| Machine { before: group.before, ..Machine::new(kind, reach, enforces) };
         self.built.push((machine_of(kind), Some(group.clone())));
         for index in rules {
             self.codes[index.get()].machine = machine;
@@ -237,6 +255,34 @@ impl Build<'_> {
         }
     }
 
+    /// The filter of a direction, and what is needed where. Sets the bits of the machines.
+    fn filter(&mut self, direction: Direction) -> (Filter, Vec<Needed>) {
+        let mut leads = Vec::new();
+        let mut owners = Vec::new();
+        let mut needs: Vec<(usize, Need)> = Vec::new();
+        for (number, (_, group)) in self.built.iter().enumerate() {
+            let Some(group) = group.as_ref().filter(|group| group.lanes[direction as usize] != Lane::Off)
+            else {
+                continue;
+            };
+            for index in &group.rules {
+                let rule = self.rules[index.get()];
+                for lead in Lead::of(rule) {
+                    let often = likelihood(&lead) > OFTEN && needs.len() < MOST_NEEDS;
+                    let need = rule.matcher.head().filter(|_| often).and_then(Need::of);
+                    needs.extend(need.clone().map(|need| (leads.len(), need)));
+                    leads.push((lead, need.is_some()));
+                    owners.push(number);
+                }
+            }
+        }
+        let (filter, bits) = Filter::new(&leads);
+        for (owner, bit) in owners.iter().zip(&bits) {
+            self.built[*owner].0.bits[direction as usize] |= bit;
+        }
+        (filter, needs.into_iter().map(|(lead, need)| (need, bits[lead])).collect())
+    }
+
     fn starts(&self, direction: Direction, inner: bool) -> Starts {
         let entry = |(number, (machine, group)): (usize, &(Machine, Option<Group>))| {
             let group = group.as_ref().filter(|group| group.lanes[direction as usize] != Lane::Off)?;
@@ -246,8 +292,9 @@ impl Build<'_> {
             let pairs = (0..=255).map(|byte| machine.seconds(byte)).collect();
             let words = matches!(machine.kind, Kind::Words(..));
             let anywhere = std::array::from_fn(|byte| words && byte >= 0xE0);
-            let before = group.before.map(|before| &self.befores[usize::from(before)]);
-            let follows = |byte: Option<u8>| before.is_none_or(|before| before.allows(byte));
+            let before = group.before.and_then(|before| self.texts.get(usize::from(before)));
+            let [behind, _] = lead::behind(before.map(String::as_str));
+            let follows = |byte: Option<u8>| behind.has(byte.map_or(lead::NONE, usize::from));
             Some(Entry::new(number as u16, &group.not_after, &follows, pairs, anywhere))
         };
         let entries: Vec<Entry> = self.built.iter().enumerate().filter_map(entry).collect();
@@ -255,21 +302,21 @@ impl Build<'_> {
     }
 }
 
-fn lead(rule: &Rule) -> Lead {
+fn beginning(rule: &Rule) -> Beginning {
     let Some(hir) = rule.matcher.head().and_then(|head| parse_bytes("pattern", head).ok()) else {
-        return Lead::Own;
+        return Beginning::Own;
     };
     let literals = Extractor::new().limit_class(CHOICES).extract(&hir);
     if literals.min_literal_len().is_some_and(|least| least >= LITERAL) {
-        return Lead::Literal;
+        return Beginning::Literal;
     }
     let firsts = Extractor::new().limit_class(NUMBER.len()).limit_literal_len(1).extract(&hir);
     match firsts.literals() {
         Some(firsts)
             if firsts.iter().all(|first| NUMBER.contains(first.as_bytes().first().unwrap_or(&0))) =>
         {
-            Lead::Number
+            Beginning::Number
         }
-        _ => Lead::Own,
+        _ => Beginning::Own,
     }
 }

@@ -71,24 +71,22 @@ impl Candidate {
 }
 
 impl Pass {
-    /// The common case: one candidate, and no other begins. Goes on from `at` to the first byte that is not
-    /// ordinary, which it leaves to [`Pass::step`]; returns its place and the class of what stands before it.
-    pub(super) fn coast(&mut self, window: Window<'_>, mut at: usize, mut behind: u8) -> (usize, u8) {
-        let starts = window.engine.starts(window.direction, self.inner);
+    /// The common case: one candidate, and no other begins before `end`. Goes on from `at` to the first byte that is
+    /// not ordinary, which it leaves to [`Pass::step`]; returns its place.
+    pub(super) fn coast(&mut self, window: Window<'_>, mut at: usize, end: usize) -> usize {
         let candidate = &mut self.live[0];
         let machine = window.engine.machine(candidate.machine);
         let bound = candidate.start + u64::from(machine.reach) - window.base;
-        let ordinary = &window.text[..window.text.len().min(bound as usize)];
+        let ordinary = &window.text[..end.min(bound as usize)];
         while let Some(&byte) = ordinary.get(at) {
             let mut next = candidate.state;
-            if starts.row(behind, byte) != 0 || machine.step(&mut next, byte) != Step::Live {
+            if machine.step(&mut next, byte) != Step::Live {
                 break;
             }
             candidate.state = next;
-            behind = starts.behind(behind, byte);
             at += 1;
         }
-        (at, behind)
+        at
     }
 
     /// Steps every live candidate over the byte at `at`. Matches that end before it are noticed now.

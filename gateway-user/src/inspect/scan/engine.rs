@@ -9,7 +9,10 @@ use regex_automata::meta::Regex;
 use super::Match;
 use super::before::Before;
 use super::build;
+use super::filter::Filter;
+use super::keywords::Keywords;
 use super::machine::{self, Machine};
+use super::need::Needed;
 use super::starts::Starts;
 use crate::inspect::firewall::Firewall;
 use crate::inspect::rules::{MAX_AFTER, Problem, Rule, RuleErrors};
@@ -24,7 +27,10 @@ pub struct Engine {
     machines: Vec<Machine>,
     /// By direction; then the same of the rules that count inside other encodings.
     starts: [[Starts; 2]; 2],
+    filters: [Filter; 2],
+    needs: [Vec<Needed>; 2],
     befores: Vec<Before>,
+    keywords: Keywords,
     firewall: Firewall,
     cap: Action,
     digest_key: hmac::Key,
@@ -95,15 +101,19 @@ impl Engine {
     /// Every rule that cannot be compiled within its bounds.
     pub fn build(rules: &RuleSet, enforce: bool, digest_key: &[u8; 32]) -> Result<Engine, RuleErrors> {
         let cap = if enforce { Action::Block } else { Action::Warn };
+        let model = rules.model();
         let rules: Vec<&Rule> = rules.rules().collect();
         let built = build::machines(&rules, cap)?;
-        let firewall = Firewall::build(&rules)?;
+        let firewall = Firewall::build(&rules, model)?;
         Ok(Engine {
             codes: built.codes,
             rules: rules.iter().map(|rule| rule.info.clone()).collect(),
             machines: built.machines,
             starts: built.starts,
+            filters: built.filters,
+            needs: built.needs,
             befores: built.befores,
+            keywords: built.keywords,
             firewall,
             cap,
             digest_key: hmac::Key::new(hmac::HMAC_SHA256, digest_key),
@@ -153,7 +163,9 @@ impl Engine {
     pub fn memory(&self) -> usize {
         self.machines.iter().map(Machine::memory).sum::<usize>()
             + self.starts.iter().flatten().map(Starts::memory).sum::<usize>()
+            + self.filters.iter().map(Filter::memory).sum::<usize>()
             + self.befores.iter().map(Before::memory).sum::<usize>()
+            + self.keywords.memory()
             + self.firewall.memory()
     }
 
@@ -164,6 +176,20 @@ impl Engine {
     /// Where candidates begin; with `inner` only those of rules that [`Engine::counts_inside`].
     pub(super) fn starts(&self, direction: Direction, inner: bool) -> &Starts {
         &self.starts[usize::from(inner)][direction as usize]
+    }
+
+    #[inline(always)]
+    pub(super) fn filter(&self, direction: Direction) -> &Filter {
+        &self.filters[direction as usize]
+    }
+
+    #[inline(always)]
+    pub(super) fn needs(&self, direction: Direction) -> &[Needed] {
+        &self.needs[direction as usize]
+    }
+
+    pub(super) fn keywords(&self) -> &Keywords {
+        &self.keywords
     }
 
     pub(super) fn befores(&self) -> &[Before] {

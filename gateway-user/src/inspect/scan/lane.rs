@@ -38,6 +38,11 @@ impl Lane {
         self.pending.push(found);
     }
 
+    /// Heap bytes.
+    pub fn memory(&self) -> usize {
+        self.pending.capacity() * size_of::<Match>()
+    }
+
     /// Takes out the matches that are in no span yet.
     pub fn take(&mut self) -> Vec<Match> {
         std::mem::take(&mut self.pending)

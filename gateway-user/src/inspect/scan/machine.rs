@@ -9,7 +9,6 @@ use regex_automata::util::primitives::StateID;
 use regex_automata::util::{start, syntax};
 use regex_automata::{Anchored, MatchKind};
 
-use super::need::Need;
 use crate::inspect::RuleIndex;
 use crate::inspect::rules::{ByteSet, Problem, lead, word_ends};
 
@@ -37,8 +36,8 @@ pub(super) struct Machine {
     pub reach: u32,
     /// Whether its rules enforce, per direction.
     pub enforces: [bool; 2],
-    /// A byte without which nothing matches.
-    pub need: Option<Need>,
+    /// The filter's bits of its rules, per direction.
+    pub bits: [u64; 2],
     /// Which of the engine's contexts must stand before a candidate.
     pub before: Option<u16>,
     /// Whether it looks at the bytes around a match.
@@ -61,7 +60,7 @@ pub(super) enum Kind {
 }
 
 /// Which way an automaton reads.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
     Forward,
     Backward,
@@ -113,7 +112,7 @@ impl Machine {
             Kind::Tail(..) => 0,
             Kind::Words(words, _) => words.start(),
         };
-        Machine { kind, start, reach, enforces, need: None, before: None, assertions: false }
+        Machine { kind, start, reach, enforces, bits: [0; 2], before: None, assertions: false }
     }
 
     /// Steps over one byte. A match is noticed one byte after its end.
@@ -270,24 +269,33 @@ fn start_state(dfa: &dense::DFA<Vec<u32>>, anchored: Anchored) -> u32 {
     dfa.start_state(&config).expect("built for this kind of start").as_u32()
 }
 
-/// Determinizes patterns, within [`MAX_AUTOMATON`].
+fn build(patterns: &[&str], starts: StartKind, way: Way) -> Result<dense::DFA<Vec<u32>>, Problem> {
+    build_within(patterns, starts, way, MAX_AUTOMATON)
+}
+
+/// Determinizes patterns into an automaton of at most so many heap bytes.
 ///
 /// # Errors
 /// [`Problem::TooLarge`] beyond.
-pub(super) fn build(patterns: &[&str], starts: StartKind, way: Way) -> Result<dense::DFA<Vec<u32>>, Problem> {
+pub(super) fn build_within(
+    patterns: &[&str],
+    starts: StartKind,
+    way: Way,
+    most: usize,
+) -> Result<dense::DFA<Vec<u32>>, Problem> {
     let config = dense::Config::new()
         .match_kind(MatchKind::All)
         .start_kind(starts)
         .accelerate(false)
-        .dfa_size_limit(Some(MAX_AUTOMATON))
-        .determinize_size_limit(Some(8 * MAX_AUTOMATON));
+        .dfa_size_limit(Some(most))
+        .determinize_size_limit(Some(8 * most));
     dense::Builder::new()
         .configure(config)
         .syntax(syntax::Config::new().unicode(false).utf8(false))
         .thompson(thompson::Config::new().utf8(false).reverse(way == Way::Backward))
         .build_many(patterns)
         .map_err(|error| match error.is_size_limit_exceeded() {
-            true => Problem::TooLarge { most: MAX_AUTOMATON },
+            true => Problem::TooLarge { most },
             false => Problem::Compile(error.to_string()),
         })
 }

@@ -10,9 +10,14 @@ mod before;
 mod build;
 mod candidate;
 mod engine;
+mod filter;
+mod history;
+mod keywords;
 mod lane;
+mod lead;
 mod machine;
 mod need;
+mod next;
 mod share;
 mod starts;
 
@@ -21,11 +26,12 @@ mod corpus_tests;
 #[cfg(test)]
 mod tests;
 
-use before::History;
 use candidate::{Accepted, Candidate};
 pub use engine::{Engine, Hold};
+use history::{History, Past};
+use keywords::Seen;
 use lane::{Lane, Match};
-use need::Needs;
+use next::Next;
 pub use share::Live;
 
 use crate::inspect::Finding;
@@ -39,8 +45,6 @@ pub struct Pass {
     fed: u64,
     /// Everything before is decided.
     frontier: u64,
-    /// Class of the last character's first byte, see [`starts::Starts`].
-    behind: u8,
     live: Vec<Candidate>,
     accepted: Vec<Accepted>,
     enforcing: Lane,
@@ -49,6 +53,8 @@ pub struct Pass {
     kept: Vec<u8>,
     /// The text before that.
     history: History,
+    /// The words of contexts in it.
+    seen: Seen,
     /// Where views of the same text still have something open.
     views: Live,
     /// Only rules that hold inside other encodings begin.
@@ -124,38 +130,54 @@ impl Pass {
         self.fed
     }
 
+    /// Bytes this state takes, without the text it keeps for what is held.
+    pub fn state(&self) -> usize {
+        size_of::<Pass>()
+            + self.live.capacity() * size_of::<Candidate>()
+            + self.accepted.capacity() * size_of::<Accepted>()
+            + self.seen.memory()
+            + self.enforcing.memory()
+            + self.warning.memory()
+    }
+
     fn run(&mut self, window: Window<'_>, from: usize) {
-        let starts = window.engine.starts(window.direction, self.inner);
-        let mut needs = Needs::default();
-        let (mut at, mut behind) = (from, self.behind);
-        loop {
+        let mut next = Next::new(window, self.history.text(), from);
+        let mut at = from;
+        while at < window.text.len() {
+            let (begin, bits) = next.from(at);
             match self.live.len() {
-                0 => (at, behind) = starts.skip(window.text, at, behind),
-                1 => (at, behind) = self.coast(window, at, behind),
+                0 => at = begin,
+                1 => at = self.coast(window, at, begin),
                 _ => {}
             }
             let Some(&byte) = window.text.get(at) else { break };
-            let row = starts.row(behind, byte);
-            behind = starts.behind(behind, byte);
-            if row != 0 {
-                let machines = starts.machines(row, window.text.get(at + 1).copied());
-                self.begin(window, at, machines, &mut needs);
+            if at == begin {
+                self.begin(window, at, bits);
             }
             if !self.live.is_empty() {
                 self.step(window, window.base + at as u64, byte);
             }
             at += 1;
         }
-        self.behind = behind;
     }
 
-    /// Starts candidates, but for those that the text at hand shows to come to nothing.
-    fn begin(&mut self, window: Window<'_>, at: usize, machines: &[u16], needs: &mut Needs) {
+    /// Starts the candidates that the filter's `bits` and what stands before allow.
+    fn begin(&mut self, window: Window<'_>, at: usize, bits: u64) {
+        let starts = window.engine.starts(window.direction, self.inner);
+        let machines = starts.machines(window.text, at, self.history.text());
+        // Rules with the same context often stand together.
+        let mut last = (None, true);
         for &number in machines {
             let machine = window.engine.machine(number);
-            if machine.need.is_none_or(|need| needs.may_match(need, window.text, at))
-                && machine.before.is_none_or(|before| self.follows(window, at, before))
+            if machine.bits[window.direction as usize] & bits == 0 {
+                continue;
+            }
+            if let Some(before) = machine.before
+                && last.0 != machine.before
             {
+                last = (machine.before, self.follows(window, at, before));
+            }
+            if machine.before.is_none() || last.1 {
                 let start = window.base + at as u64;
                 self.live.push(Candidate { start, machine: number, state: machine.start, value: 0 });
             }
@@ -163,8 +185,14 @@ impl Pass {
     }
 
     /// Whether a context stands before the place `at`.
-    fn follows(&self, window: Window<'_>, at: usize, before: u16) -> bool {
-        window.engine.befores()[usize::from(before)].matches(&self.history, &window.text[..at])
+    fn follows(&mut self, window: Window<'_>, at: usize, number: u16) -> bool {
+        let past = Past { history: self.history.text(), text: &window.text[..at] };
+        let before = &window.engine.befores()[usize::from(number)];
+        let keywords = window.engine.keywords();
+        if !before.words.is_empty() {
+            self.seen.catch_up(keywords, past, window.base + at as u64);
+        }
+        before.matches(number, past, keywords, &self.seen)
     }
 
     /// Decides what can be decided and moves the frontier.
@@ -191,8 +219,9 @@ impl Pass {
     /// Start of the text that must be kept.
     fn needed(&self) -> u64 {
         let lanes = self.enforcing.start().into_iter().chain(self.warning.start());
-        let live = self.live.iter().map(|candidate| candidate.start);
-        live.chain(lanes).min().unwrap_or(self.fed).min(self.views.least())
+        // What a view found may stand beyond what this pass has taken in.
+        let least = self.fed.min(self.views.least());
+        self.live.iter().map(|candidate| candidate.start).chain(lanes).fold(least, u64::min)
     }
 
     fn found(&mut self, window: Window<'_>, found: Match) {

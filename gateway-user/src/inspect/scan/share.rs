@@ -22,6 +22,11 @@ impl Default for Live {
 }
 
 impl Live {
+    /// The same place for both.
+    pub fn both(start: u64) -> Live {
+        Live { enforcing: start, warning: start }
+    }
+
     /// The older one of each.
     #[must_use]
     pub fn min(self, other: Live) -> Live {
@@ -43,12 +48,9 @@ impl Live {
 
 impl Pass {
     /// A pass over text that was spaced out or encoded, which stands behind the byte `before`.
-    pub fn inner(engine: &Engine, direction: Direction, before: Option<u8>) -> Pass {
+    pub fn inner(before: Option<u8>) -> Pass {
         let mut pass = Pass { inner: true, ..Pass::default() };
-        if let Some(byte) = before {
-            pass.behind = engine.starts(direction, true).behind(0, byte);
-            pass.history.add(&[byte]);
-        }
+        pass.history.add(before.as_slice());
         pass
     }
 
@@ -64,9 +66,10 @@ impl Pass {
             accepted,
             kept: self.kept.clone(),
             history: self.history.clone(),
+            seen: self.seen.clone(),
             ..Pass::default()
         };
-        (branch.fed, branch.behind) = (self.fed, self.behind);
+        branch.fed = self.fed;
         branch.trim();
         branch
     }
@@ -85,7 +88,9 @@ impl Pass {
             true => &mut self.enforcing,
             false => &mut self.warning,
         };
-        lane.add(Match { start, end, rule });
+        // A view holds what it has open, so this only guards against text that is gone.
+        let kept = self.fed - self.kept.len() as u64;
+        lane.add(Match { start: start.max(kept), end: end.max(kept), rule });
     }
 
     /// Nothing is decided beyond these places, and text from the older of them on is kept.
@@ -104,6 +109,12 @@ impl Pass {
             *lane = candidate.start.min(*lane);
         }
         live
+    }
+
+    /// Whether a match may begin with `byte`, if it comes next.
+    pub fn may_begin(&self, engine: &Engine, direction: Direction, byte: u8) -> bool {
+        let before = if self.kept.is_empty() { self.history.text() } else { &self.kept };
+        !engine.starts(direction, self.inner).machines(&[byte], 0, before).is_empty()
     }
 
     /// Whether nothing is open.

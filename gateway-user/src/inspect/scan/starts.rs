@@ -108,36 +108,14 @@ impl Starts {
         Starts { class, begins, rows, sets: sets.sets }
     }
 
-    /// The row of machines that may begin with `byte` after one of class `behind`; 0 for none.
-    #[inline(always)]
-    pub fn row(&self, behind: u8, byte: u8) -> u16 {
-        self.begins[usize::from(behind)][usize::from(byte)]
-    }
-
-    /// The class of what stands before the next byte. Inside a character that of its first byte is kept.
-    #[inline(always)]
-    pub fn behind(&self, behind: u8, byte: u8) -> u8 {
-        if is_continuation(byte) { behind } else { self.class[usize::from(byte)] }
-    }
-
-    /// The first place from `at` on where a machine may begin, or the end; and the class of what stands before it.
-    #[inline(always)]
-    pub fn skip(&self, text: &[u8], mut at: usize, mut behind: u8) -> (usize, u8) {
-        while let Some(&byte) = text.get(at) {
-            if self.row(behind, byte) != 0 {
-                break;
-            }
-            behind = self.behind(behind, byte);
-            at += 1;
-        }
-        (at, behind)
-    }
-
-    /// The machines of a row that begin, given the next byte where it is known.
-    #[inline(always)]
-    pub fn machines(&self, row: u16, next: Option<u8>) -> &[u16] {
-        let row = &self.rows[usize::from(row)];
-        let set = next.map_or(row.all, |next| row.by_next[usize::from(next)]);
+    /// The machines that may begin at `at`; `history` is the text before. Of a character that stands before its
+    /// first byte counts.
+    pub fn machines(&self, text: &[u8], at: usize, history: &[u8]) -> &[u16] {
+        let mut before = text[..at].iter().rev().chain(history.iter().rev());
+        let lead = before.find(|byte| !is_continuation(**byte));
+        let class = lead.map_or(0, |lead| self.class[usize::from(*lead)]);
+        let row = &self.rows[usize::from(self.begins[usize::from(class)][usize::from(text[at])])];
+        let set = text.get(at + 1).map_or(row.all, |next| row.by_next[usize::from(*next)]);
         &self.sets[usize::from(set)]
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Hosts are read as browsers do (WHATWG URL §3), which takes more forms for an address than RFC 3986 has.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Longest URL or host that is read, in bytes; longer ones are not public.
 const LONGEST: usize = 8192;
@@ -46,6 +46,9 @@ const PRIVATE_ENDS: &[&str] = &[
 /// Schemes whose hosts browsers find however many slashes stand before them.
 const SPECIAL: &[&str] = &["http", "https", "ws", "wss", "ftp"];
 
+/// Schemes of URLs without a host that is reached.
+const OPAQUE: &[&str] = &["mailto", "urn", "data", "tel", "sms", "about", "blob"];
+
 /// Whether every URL in a text leads to a public host.
 pub fn urls_are_public(text: &str) -> bool {
     let text: String = text.chars().filter(|letter| !matches!(letter, '\t' | '\n' | '\r')).collect();
@@ -77,6 +80,9 @@ pub fn is_public(text: &str) -> bool {
     }
     if text.contains("://") {
         return urls_are_public(text);
+    }
+    if text.split_once(':').is_some_and(|(scheme, _)| OPAQUE.contains(&scheme)) {
+        return true;
     }
     let bare = text.trim_start_matches(['/', '\\']);
     urls_are_public(text) && is_public_authority(bare, true)
@@ -244,12 +250,4 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
     };
     // Azure's metadata service has a public address.
     !local && (a, b, c, d) != (168, 63, 129, 16)
-}
-
-/// Whether an address is public.
-pub fn is_public_ip(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => is_public_v4(address),
-        IpAddr::V6(address) => is_public_v6(&address.to_string()),
-    }
 }

@@ -6,6 +6,7 @@ mod iban;
 mod money;
 mod national;
 mod network;
+mod phone;
 mod text;
 
 use std::sync::LazyLock;
@@ -47,6 +48,7 @@ const CHECKS: &[&[Check]] = &[
     iban::CHECKS,
     money::CHECKS,
     network::CHECKS,
+    phone::CHECKS,
     national::americas::CHECKS,
     national::asia::CHECKS,
     national::europe_east::CHECKS,

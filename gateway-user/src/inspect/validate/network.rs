@@ -1,18 +1,13 @@
-//! Addresses of networks and devices, vehicles and phones.
+//! Addresses of networks, and the numbers of devices, vehicles and travel documents.
 
 use std::net::Ipv6Addr;
 
 use crate::inspect::validate::Check;
-use crate::inspect::validate::digits::{digits, exactly, is_day, luhn, varied};
+use crate::inspect::validate::digits::{base36, exactly, luhn, varied};
 
 /// The checks of addresses.
-pub const CHECKS: &[Check] = &[
-    Check("ipv6", ipv6),
-    Check("imei", imei),
-    Check("vin", vin),
-    Check("phone", phone),
-    Check("date", date),
-];
+pub const CHECKS: &[Check] =
+    &[Check("ipv6", ipv6), Check("imei", imei), Check("vin", vin), Check("icao", icao)];
 
 /// An address of RFC 4291, with a zone (RFC 4007) or prefix length where it has one. Eight pairs of digits are the
 /// EUI-64 of a device, and letters alone may be words of a program.
@@ -50,32 +45,10 @@ fn vin(value: &[u8]) -> bool {
     value.len() == 17 && letters >= 3 && value[8].to_ascii_uppercase() == check
 }
 
-/// Whether digits with separators may be a telephone number: 6 to 15 of them (E.164), not all equal, and neither a
-/// date nor an amount nor an address by the way they are set apart.
-fn phone(value: &[u8]) -> bool {
-    let all: Vec<u32> = digits(value).collect();
-    let groups: Vec<&[u8]> =
-        value.split(|byte| !byte.is_ascii_digit()).filter(|group| !group.is_empty()).collect();
-    let dotted = value.contains(&b'.') && !value.contains(&b'-') && !value.contains(&b' ');
-    let address =
-        dotted && groups.len() == 4 && groups.iter().all(|group| group.len() <= 3) && value[0] != b'+';
-    (6..=15).contains(&all.len()) && varied(&all) && !date(value) && !address
-}
-
-/// Whether the first three groups of digits are a day, a month and a year, in any order that is in use.
-fn date(value: &[u8]) -> bool {
-    let mut groups = value.split(|byte| !byte.is_ascii_digit());
-    let mut next = || {
-        groups.next().map(|group| {
-            (group.len(), digits(group).fold(0u32, |all, digit| all.wrapping_mul(10).wrapping_add(digit)))
-        })
-    };
-    let (Some((one, first)), Some((two, second)), Some((three, third))) = (next(), next(), next()) else {
-        return false;
-    };
-    let year = |length, year| length == 4 && (1800..2200).contains(&year);
-    match () {
-        () if one == 4 => year(one, first) && two <= 2 && three <= 2 && is_day(second, third),
-        () => year(three, third) && one <= 2 && two <= 2 && (is_day(first, second) || is_day(second, first)),
-    }
+/// Number of a document that ends with its check digit as machine-readable zones have it: weights 7, 3, 1 (ICAO 9303).
+fn icao(value: &[u8]) -> bool {
+    let Some((last, rest)) = value.split_last() else { return false };
+    let weighed = rest.iter().zip([7, 3, 1].into_iter().cycle());
+    let sum: u32 = weighed.map(|(symbol, weight)| base36(*symbol) * weight).sum();
+    last.is_ascii_digit() && sum % 10 == base36(*last)
 }

@@ -57,6 +57,18 @@ fn values_are_checked() {
         ("phone", "10.20.30.40", false),
         ("phone", "12345", false),
         ("phone", "000-000-0000", false),
+        ("phone", "+1 2 3 4 5 6 7", false),
+        ("phone", "0123456789", false),
+        ("phone_world", "+49 (0)171 1234567", true),
+        ("phone_world", "+1 415 555 2671", true),
+        ("phone_world", "+1 015 555 2671", false),
+        ("phone_world", "+210 123 4567", false),
+        ("phone_world", "+", false),
+        ("phone_plan", "0044 20 7946 0958", true),
+        ("phone_plan", "06 12 34 56 78", true),
+        ("phone_plan", "06 12 34 56 78 90", false),
+        ("phone_plan", "112-555-2671", false),
+        ("phone_plan", "", false),
         ("date", "31/12/1999", true),
         ("date", "1999-12-31", true),
         ("date", "1999-31-31", false),
@@ -95,6 +107,7 @@ const SAMPLES: &[(&str, &str)] = &[
     ("bech32", "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"),
     ("imei", "490154203237518"),
     ("vin", "1M8GDM9AXKP042788"),
+    ("icao", "L898902C36"),
     ("us_npi", "1234567893"),
     ("us_dea", "AB1234563"),
     ("ca_sin", "046 454 286"),
@@ -207,9 +220,10 @@ fn every_checksum_has_a_sample() {
     // These know shapes and dates only.
     const WITHOUT: [&str; 8] =
         ["ssn", "us_itin", "uk_nino", "kr_rrn_date", "my_nric", "id_nik", "dk_cpr", "ipv6"];
-    const MORE: [&str; 2] = ["phone", "date"];
+    const MORE: [&str; 4] = ["phone", "phone_world", "phone_plan", "date"];
     for check in CHECKS.iter().copied().flatten() {
-        let sampled = SAMPLES.iter().any(|(name, _)| *name == check.0);
+        // Those of credentials are tried beside their code: no digit of theirs is a checksum.
+        let sampled = SAMPLES.iter().any(|(name, _)| *name == check.0) || credentials::CHECKS.contains(&check);
         assert!(sampled || WITHOUT.contains(&check.0) || MORE.contains(&check.0), "{}", check.0);
     }
     for (name, value) in [
