@@ -21,7 +21,7 @@ const LONGEST_ANCHOR: usize = 32;
 /// What a space in a phrase stands for.
 const GAP: &str = "[ ,:;\"'*_.-]{1,3}";
 /// What `<N>` in a phrase stands for, N times at most: a word and what follows it.
-const WORD: &str = "[a-z0-9'’]{1,16}[ ,:;\"'*_.-]{1,3}";
+const WORD: &str = "[a-z0-9']{1,16}[ ,:;\"'*_.-]{1,3}";
 
 /// One phrase, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]

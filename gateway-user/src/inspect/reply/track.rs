@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::inspect::tokens::{Restored, Restorer};
+use crate::inspect::firewall::{Source, Watch};
+use crate::inspect::tokens::{Apart, Restored, Restorer};
 use crate::inspect::{Engine, Finding, Scan, Tokens};
 use crate::wire::event::{Channel, Direction};
 use crate::wire::unescape::Unescape;
@@ -44,8 +45,10 @@ pub struct Track {
     /// Its text is signed: it may not be rewritten.
     pub signed: bool,
     scan: Scan,
+    watch: Watch,
     restorer: Option<Restorer>,
     restored: Vec<Restored>,
+    apart: Apart,
     unescape: Option<Unescape>,
     /// Source bytes taken in.
     fed: u64,
@@ -67,8 +70,10 @@ impl Track {
             lane,
             signed,
             scan: Scan::new(),
+            watch: Watch::new(),
             restorer: None,
             restored: Vec::new(),
+            apart: Apart::default(),
             unescape: escaped.then(Unescape::default),
             fed: 0,
             base: 0,
@@ -133,6 +138,8 @@ impl Track {
             }
         };
         self.scan.push(engine, Direction::Reply, text, found);
+        let source = Source { engine, direction: Direction::Reply, kind: self.channel.kind };
+        self.watch.push(source, text, found);
         if let Some(restorer) = &mut self.restorer {
             restorer.push(text, &mut self.restored);
         }
@@ -144,12 +151,18 @@ impl Track {
         if self.base == self.fed {
             return;
         }
+        let source = Source { engine, direction: Direction::Reply, kind: self.channel.kind };
         if let Some(unescape) = &mut self.unescape {
             let mut rest = Vec::new();
             unescape.finish(&mut rest);
             self.scan.push(engine, Direction::Reply, &rest, found);
+            self.watch.push(source, &rest, found);
         }
+        self.watch.finish(source, found);
         self.scan.finish(engine, Direction::Reply, found);
+        if let Some(restorer) = &mut self.restorer {
+            restorer.finish();
+        }
         self.settle(found, places);
         self.restart();
     }
@@ -170,6 +183,9 @@ impl Track {
     fn settle(&mut self, found: &mut Vec<Finding>, places: &mut Vec<Place>) {
         let open = self.restorer.as_ref().map_or(u64::MAX, Restorer::frontier);
         let frontier = self.scan.frontier().min(open);
+        if self.restorer.is_some() {
+            self.apart.sift(found, &self.restored, open, self.scan.frontier());
+        }
         let found = found.drain(..).map(|finding| (finding.start, finding.end, Deed::Find(finding)));
         let restored =
             self.restored.drain(..).map(|token| (token.start, token.end, Deed::Restore(token.value)));

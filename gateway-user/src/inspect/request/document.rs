@@ -2,12 +2,13 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use crate::inspect::firewall::{Source, Watch};
 use crate::inspect::request::payload::Payload;
 use crate::inspect::request::string::scan_string;
 use crate::inspect::request::{Located, MOST_FINDINGS};
-use crate::inspect::tokens::Restored;
+use crate::inspect::tokens::{self, Known, Restored};
 use crate::inspect::{Action, Engine, Finding, Tokens};
 use crate::wire::edit::{Edit, splice};
 use crate::wire::escape;
@@ -111,6 +112,8 @@ struct Judge<'a> {
     engine: &'a Engine,
     direction: Direction,
     tokens: Option<&'a Tokens>,
+    /// Values that may come again in a request.
+    known: Option<Arc<Known>>,
     body: &'a [u8],
     decoded: Vec<u8>,
     inner: Vec<u8>,
@@ -130,6 +133,7 @@ impl<'a> Judge<'a> {
             engine,
             direction,
             tokens,
+            known: tokens.filter(|_| direction == Direction::Request).and_then(Tokens::known),
             body,
             decoded: Vec::new(),
             inner: Vec::new(),
@@ -160,14 +164,31 @@ impl<'a> Judge<'a> {
         let direction = if piece.signed { Direction::Reply } else { self.direction };
         let json = piece.form == Form::Json;
         scan_string(self.engine, direction, text, json, &mut self.inner, &mut self.found);
-        if let Some(tokens) = self.tokens.filter(|_| self.direction == Direction::Reply && !piece.signed) {
-            tokens.find(text, json, piece.form == Form::Raw, &mut self.inner, &mut self.restored);
+        if let Some(tokens) = self.tokens {
+            self.tokens(tokens, piece, text);
         }
         let source = Source { engine: self.engine, direction: self.direction, kind: piece.channel.kind };
         self.firewall.whole(source, text, &mut self.found);
         self.decoded = decoded;
         if !self.found.is_empty() || !self.restored.is_empty() {
             self.act(piece, raw, document);
+        }
+    }
+
+    /// Finds tokens in a piece of a reply, and in one of a request values that come again. What lies in a token is no
+    /// finding.
+    fn tokens(&mut self, tokens: &Tokens, piece: &Piece, text: &[u8]) {
+        let json = piece.form == Form::Json;
+        let restores = self.direction == Direction::Reply && !piece.signed;
+        if let Some(known) = self.known.as_ref().filter(|_| !piece.signed) {
+            tokens.recognise(self.engine, known, text, json, &mut self.inner, &mut self.found);
+        }
+        if restores || !self.found.is_empty() {
+            tokens.find(text, json, piece.form == Form::Raw, &mut self.inner, &mut self.restored);
+            tokens::sift(&mut self.found, &self.restored);
+        }
+        if !restores {
+            self.restored.clear();
         }
     }
 
@@ -200,9 +221,10 @@ impl<'a> Judge<'a> {
         if piece.signed && finding.action.enforces() {
             finding.action = Action::Block;
         }
-        let token = self.tokens.filter(|_| finding.action == Action::Tokenize).and_then(|tokens| {
-            tokens.token(&self.engine.rule(finding.rule).id, &value(piece, text, finding))
-        });
+        let token = self
+            .tokens
+            .filter(|_| finding.action == Action::Tokenize)
+            .and_then(|tokens| tokens.token(self.engine, finding.rule, &value(piece, text, finding)));
         if finding.action == Action::Tokenize && token.is_none() {
             finding.action = Action::Redact;
         }

@@ -1,5 +1,6 @@
 //! The texts of an event: read, scanned as part of what runs on, or alone.
 
+use crate::inspect::firewall::{Source, Watch};
 use crate::inspect::reply::Stop;
 use crate::inspect::reply::event::Part;
 use crate::inspect::reply::events::{Events, Scratch};
@@ -106,6 +107,11 @@ impl Events {
         let scratch = &mut self.scratch;
         let json = piece.form == Form::Json;
         scan_string(&self.engine, Direction::Reply, text, json, &mut scratch.inner, &mut scratch.found);
+        if piece.reach == Reach::Whole {
+            let source =
+                Source { engine: &self.engine, direction: Direction::Reply, kind: piece.channel.kind };
+            Watch::new().whole(source, text, &mut scratch.found);
+        }
         if scratch.found.is_empty() {
             return;
         }
