@@ -130,7 +130,14 @@ impl Spread {
                     (range.start()..=range.end()).for_each(|byte| set.add(usize::from(byte)));
                 }
             }),
-            HirKind::Class(Class::Unicode(_)) => self.one(from, |set| *set = Set::FULL),
+            // One to four bytes.
+            HirKind::Class(Class::Unicode(_)) => {
+                let next = |(at, ends): (u32, u32), _| {
+                    let at = self.one(at, |set| *set = Set::FULL);
+                    (at, ends | at)
+                };
+                (0..4).fold((from, 0), next).1
+            }
             HirKind::Repetition(repetition) => {
                 let most = repetition.max.unwrap_or(u32::MAX);
                 let (mut at, mut ends) = (from, if repetition.min == 0 { from } else { 0 });
@@ -206,6 +213,7 @@ mod tests {
             ("(?:abd|c)x?y", "ac|bxy|.|.", "y|cdx"),
             ("(?i)ab{0,9}=", "Aa|=Bb|.|.", "=|ABab"),
             (r"x{3,}\b", "x|x|x|.", "x|x"),
+            ("(?u:[京a])x", ".|.|.|.", "x|."),
         ];
         for (pattern, ahead, behind) in cases {
             let hir = parse_bytes("pattern", pattern).expect(pattern);
