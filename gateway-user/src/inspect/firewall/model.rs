@@ -1,4 +1,4 @@
-//! The trained model: a linear score per head over hashed n-grams, read from a file of quantised weights.
+//! The trained model: a linear score per head over hashed stretches of bytes, read from a file of quantised weights.
 //!
 //! The file, all numbers little-endian: `GWNG`, version (1), number of heads (1 to 4), length of the note (u16), the
 //! note (UTF-8: data, date, figures); for each head its name (16 bytes, filled with zeros), bias, scale, middle and
@@ -33,12 +33,20 @@ pub enum ModelError {
     Unreadable(std::io::Error),
     /// Not a file of this sort, or of another version.
     #[error(
-        "it is no model of `cargo xtask train` of this version; train it again, or name an ONNX file `*.onnx`"
+        "it is no model that `cargo xtask train` of this version wrote; train it again"
     )]
     NotAModel,
     /// Cut off, or changed since it was written.
     #[error("it is damaged: its checksum does not fit; copy or train it again")]
     Damaged,
+}
+
+/// Opens the model file an operator names.
+///
+/// # Errors
+/// When it cannot be read, is no model, or is damaged.
+pub(crate) fn open(path: &Path) -> Result<Box<dyn Scorer>, ModelError> {
+    Ok(Box::new(Model::open(path)?))
 }
 
 /// A trained model.
@@ -67,7 +75,7 @@ impl Model {
     ///
     /// # Errors
     /// When it cannot be read, is no model, or is damaged.
-    pub fn open(path: &Path) -> Result<Model, ModelError> {
+    fn open(path: &Path) -> Result<Model, ModelError> {
         let size = std::fs::metadata(path).map_err(ModelError::Unreadable)?.len();
         if size > LARGEST {
             return Err(ModelError::NotAModel);
@@ -170,3 +178,7 @@ impl std::fmt::Debug for Model {
         out.debug_struct("Model").field("heads", &heads).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[path = "model_tests.rs"]
+mod tests;
