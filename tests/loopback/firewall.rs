@@ -79,6 +79,10 @@ async fn harmful_content_is_cut_out_of_an_answer() {
         assert_eq!(sent, 1);
         assert!(found(&record).contains("violence"), "{record:#}");
         assert!(reply.text().contains("violence"), "the rule is named: {}", reply.text());
-        assert!(reply.text().matches("go home").count() < 20, "most of the answer stays here: {}", reply.text());
+        assert!(
+            reply.text().matches("go home").count() < 20,
+            "most of the answer stays here: {}",
+            reply.text()
+        );
     }
 }

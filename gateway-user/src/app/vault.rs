@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use super::secret;
 use crate::{
     config::Config,
-    inspect::tokens::{Bounds, Change, Code, Kept, MOST_BYTES, Owner, Place, Vault},
+    inspect::tokens::{Bounds, Change, Code, Kept, MOST_BYTES, Owner, Place, Standing, Vault},
     store::{Batch, Scan, Store, Tree},
 };
 
@@ -191,17 +191,22 @@ impl Seal {
     }
 }
 
-/// Layout (1 byte), seconds since 1970 (8, big-endian), length of the name (1), name, value.
+/// Layout (1 byte), seconds since 1970 (8, big-endian), standing (1), length of the rule's id (1), that id, value.
 fn write(kept: &Kept) -> Vec<u8> {
-    let length = u8::try_from(kept.name.len()).expect("names are cut to far less than 256 bytes");
+    let standing = STANDINGS.iter().position(|known| *known == kept.standing).unwrap_or(0) as u8;
+    let length = u8::try_from(kept.rule.len()).expect("ids of rules have at most 64 bytes");
     let seen = kept.seen.to_be_bytes();
-    [&[LAYOUT], seen.as_slice(), &[length], kept.name.as_bytes(), kept.value.as_bytes()].concat()
+    [&[LAYOUT], seen.as_slice(), &[standing, length], kept.rule.as_bytes(), kept.value.as_bytes()].concat()
 }
 
 fn parse(text: &[u8]) -> Option<Kept> {
     let rest = text.strip_prefix(&[LAYOUT])?;
     let (seen, rest) = rest.split_first_chunk::<8>()?;
-    let (length, rest) = rest.split_first()?;
-    let (name, value) = std::str::from_utf8(rest).ok()?.split_at_checked(usize::from(*length))?;
-    Some(Kept { name: name.into(), value: value.into(), seen: u64::from_be_bytes(*seen) })
+    let ([standing, length], rest) = rest.split_first_chunk::<2>()?;
+    let (rule, value) = std::str::from_utf8(rest).ok()?.split_at_checked(usize::from(*length))?;
+    let standing = *STANDINGS.get(usize::from(*standing))?;
+    Some(Kept { rule: rule.into(), value: value.into(), seen: u64::from_be_bytes(*seen), standing })
 }
+
+/// By number in what is sealed.
+const STANDINGS: [Standing; 3] = [Standing::Alone, Standing::Around, Standing::Known];

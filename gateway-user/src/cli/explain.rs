@@ -11,9 +11,12 @@ use super::{
 use crate::{
     app,
     config::{Action, AppConfig, Config, Explained, Mode},
-    inspect::{Engine, RuleInfo},
+    inspect::{Engine, RuleInfo, tokens::MAX_TOKEN},
     wire::event::Direction,
 };
+
+/// All of a token but its last byte.
+const HELD_FOR_A_TOKEN: usize = MAX_TOKEN - 1;
 
 /// Prints the effective configuration and the effect of the rules.
 pub fn explain(common: &Common) -> Outcome {
@@ -44,6 +47,7 @@ pub fn explain(common: &Common) -> Outcome {
             "apps": apps,
             "rules": rules,
             "held": held,
+            "held_for_tokens": if engine.tokenizes() { HELD_FOR_A_TOKEN } else { 0 },
             "engine_bytes": engine.memory(),
         }));
         return Ok(0);
@@ -82,6 +86,12 @@ pub fn explain(common: &Common) -> Outcome {
             })
             .collect();
         table(&["RULE", "ACTION", ">HOLDS AT MOST (BYTES)"], &rows);
+    }
+    if engine.tokenizes() {
+        line("");
+        line(format_args!(
+            "Tokens in replies become values again: what may still become one is held from its [ on, {HELD_FOR_A_TOKEN} bytes at most."
+        ));
     }
     line("");
     line("Every rule, and what it does. Rules that allow do not look; those that warn hold nothing back.");

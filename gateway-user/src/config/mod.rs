@@ -28,7 +28,9 @@ pub use place::Place;
 pub use problem::{Origin, Problem};
 pub use security::{ContentCategory, ModelName, PiiType, Security, Switch};
 pub use suggest::did_you_mean;
-pub use tools::{ArgumentRule, MAX_TOOL_PATTERN, MAX_TOOL_RULES, Refused, ToolCalling, ToolPolicy, Tools};
+pub use tools::{
+    ArgumentRule, MAX_TOOL_PATTERN, MAX_TOOL_RULES, Refused, ToolCalling, ToolPolicy, Tools, argument_pattern,
+};
 pub use values::{
     Action, Cut, Dictionary, Fail, Limits, LocalEngine, Mode, Plain, Quic, ReportingPaths, RuleActions,
     Rules, SignedRequests, SteerScope, Tokens, Treatment, UnknownModel, Untrusting, Via, WebSocket, dollars,

@@ -36,7 +36,10 @@ security:
     let Security { prompt_firewall, content_filter } = load("whole", text).unwrap().security;
     assert_eq!((prompt_firewall.enabled, content_filter.enabled), (Switch::On, Switch::On));
     let [first, second] = &prompt_firewall.rules[..] else { panic!("{:?}", prompt_firewall.rules) };
-    assert_eq!((first.name.as_str(), first.action, first.severity.as_str()), ("detect-injection", Action::Block, "high"));
+    assert_eq!(
+        (first.name.as_str(), first.action, first.severity.as_str()),
+        ("detect-injection", Action::Block, "high")
+    );
     assert_eq!((second.action, second.severity.as_str()), (Action::Block, "high"));
     assert_eq!(prompt_firewall.ml_detection.threshold, 0.8);
     assert_eq!(content_filter.toxicity.threshold, 0.6);
@@ -58,7 +61,11 @@ fn mistakes_are_said_with_what_to_do() {
     check("certain", "prompt_firewall: {ml_detection: {threshold: 1}}", "never certain");
     check("zero", "content_filter: {toxicity: {threshold: 0}}", "above 0");
     check("pattern", "prompt_firewall: {rules: [{name: a}]}", "needs `name` and `pattern`");
-    check("redact", "prompt_firewall: {rules: [{name: a, pattern: b, action: redact}]}", "allow, warn or block");
+    check(
+        "redact",
+        "prompt_firewall: {rules: [{name: a, pattern: b, action: redact}]}",
+        "allow, warn or block",
+    );
     check("severity", "prompt_firewall: {rules: [{name: a, pattern: b, severity: bad}]}", "none of low");
     check("category", "content_filter: {toxicity: {categories: [hate]}}", "hate_speech");
     check("switch", "prompt_firewall: {enabled: maybe}", "none of true, false");

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use regex_automata::meta::Regex;
+use regex_automata::meta::{BuildError, Regex};
+use regex_automata::util::syntax;
 use serde::{Deserialize, Serialize};
 
 use super::Config;
@@ -93,6 +94,15 @@ pub struct ArgumentRule {
     pub deny: Option<String>,
 }
 
+/// A pattern of `tools.arguments`, compiled: it matches bytes, and only ASCII letters in either case.
+///
+/// # Errors
+/// When it is no regular expression.
+pub fn argument_pattern(pattern: &str) -> Result<Regex, BuildError> {
+    let syntax = syntax::Config::new().unicode(false).utf8(false);
+    Regex::builder().configure(Regex::config().utf8_empty(false)).syntax(syntax).build(pattern)
+}
+
 pub(super) fn rounds(node: &Node) -> Read<Option<u32>> {
     match &node.value {
         Value::Text(text) if text == "none" => Ok(None),
@@ -174,7 +184,7 @@ fn pattern(node: &Node) -> Read<String> {
 
 fn expression(node: &Node) -> Read<String> {
     let given = pattern(node)?;
-    match Regex::new(&given) {
+    match argument_pattern(&given) {
         Ok(_) => Ok(given),
         Err(error) => {
             let message = format!("`{given}` is not a regular expression: {error}");

@@ -10,7 +10,8 @@ fn rows(folder: &std::path::Path) -> String {
     let mut text = String::new();
     for row in 0..160u64 {
         let words: Vec<String> = (0..12).map(|at| word(row * 12 + at)).collect();
-        let (label, tell) = if row % 2 == 0 { ("attack", "obey the wizard") } else { ("benign", "water the garden") };
+        let (label, tell) =
+            if row % 2 == 0 { ("attack", "obey the wizard") } else { ("benign", "water the garden") };
         let row = serde_json::json!({ "text": format!("{} {tell} {}", words[..6].join(" "), words[6..].join(" ")), "label": label });
         text.push_str(&format!("{row}\n"));
     }
@@ -27,7 +28,12 @@ fn the_same_rows_give_the_same_bytes() {
     let files: Vec<Vec<u8>> = ["one", "two"]
         .map(|name| {
             let output = folder.join(name);
-            let options = Options { data: data.clone(), output: output.clone(), note: "made up".to_owned(), cost: 40.0 };
+            let options = Options {
+                data: data.clone(),
+                output: output.clone(),
+                note: "made up".to_owned(),
+                cost: 40.0,
+            };
             run(&options).expect("it trains");
             std::fs::read(output).expect("it was written")
         })

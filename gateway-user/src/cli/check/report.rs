@@ -62,7 +62,7 @@ pub fn described(engine: &Engine, text: &str, found: &[Finding]) -> Vec<serde_js
             "end": start.character + length,
             "line": start.line,
             "column": start.column,
-            "type": rule.id.replace('-', "_").to_uppercase(),
+            "type": rule.kind,
             "class": rule.category,
             "rule": rule.id,
             "severity": rule.severity,

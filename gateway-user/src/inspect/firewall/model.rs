@@ -32,9 +32,7 @@ pub enum ModelError {
     #[error("cannot read it: {0}")]
     Unreadable(std::io::Error),
     /// Not a file of this sort, or of another version.
-    #[error(
-        "it is no model that `cargo xtask train` of this version wrote; train it again"
-    )]
+    #[error("it is no model that `cargo xtask train` of this version wrote; train it again")]
     NotAModel,
     /// Cut off, or changed since it was written.
     #[error("it is damaged: its checksum does not fit; copy or train it again")]

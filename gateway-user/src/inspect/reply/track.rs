@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::inspect::firewall::{Source, Watch};
-use crate::inspect::tokens::{Restored, Restorer};
+use crate::inspect::tokens::{Apart, Restored, Restorer};
 use crate::inspect::{Engine, Finding, Scan, Tokens};
 use crate::wire::event::{Channel, Direction};
 use crate::wire::unescape::Unescape;
@@ -48,6 +48,7 @@ pub struct Track {
     watch: Watch,
     restorer: Option<Restorer>,
     restored: Vec<Restored>,
+    apart: Apart,
     unescape: Option<Unescape>,
     /// Source bytes taken in.
     fed: u64,
@@ -72,6 +73,7 @@ impl Track {
             watch: Watch::new(),
             restorer: None,
             restored: Vec::new(),
+            apart: Apart::default(),
             unescape: escaped.then(Unescape::default),
             fed: 0,
             base: 0,
@@ -158,6 +160,9 @@ impl Track {
         }
         self.watch.finish(source, found);
         self.scan.finish(engine, Direction::Reply, found);
+        if let Some(restorer) = &mut self.restorer {
+            restorer.finish();
+        }
         self.settle(found, places);
         self.restart();
     }
@@ -178,6 +183,9 @@ impl Track {
     fn settle(&mut self, found: &mut Vec<Finding>, places: &mut Vec<Place>) {
         let open = self.restorer.as_ref().map_or(u64::MAX, Restorer::frontier);
         let frontier = self.scan.frontier().min(open);
+        if self.restorer.is_some() {
+            self.apart.sift(found, &self.restored, open, self.scan.frontier());
+        }
         let found = found.drain(..).map(|finding| (finding.start, finding.end, Deed::Find(finding)));
         let restored =
             self.restored.drain(..).map(|token| (token.start, token.end, Deed::Restore(token.value)));

@@ -3,12 +3,15 @@
 use serde_json::json;
 
 use super::*;
-use crate::inspect::Tokens;
 use crate::inspect::tokens::{Bounds, MOST_BYTES, Vault};
+use crate::inspect::{RuleIndex, Tokens};
 
 const MAIL: &str = "tom@example.org";
 /// A value that has to be escaped wherever it stands in JSON.
 const NAME: &str = "Zo\u{eb} \"Z\"\n\t\\ O'Neil \u{1F600}";
+
+/// The rule called `test-number`, which stands for the one that found the values.
+const NUMBER: RuleIndex = RuleIndex(2);
 
 static TOKENS: LazyLock<Tokens> = LazyLock::new(|| {
     let bounds = Bounds { entries: 100, bytes: MOST_BYTES, ttl: 1000 };
@@ -17,16 +20,20 @@ static TOKENS: LazyLock<Tokens> = LazyLock::new(|| {
 
 /// The tokens of [`MAIL`] and [`NAME`].
 fn both() -> [String; 2] {
-    [("email", MAIL), ("name", NAME)]
-        .map(|(rule, value)| TOKENS.token(rule, value.as_bytes()).expect("a token"))
+    [MAIL, NAME].map(token)
+}
+
+/// The token of a value that a rule found in a request.
+fn token(value: &str) -> String {
+    TOKENS.token(&ENGINE, NUMBER, value.as_bytes()).expect("a token")
 }
 
 /// Texts with tokens and with what is none: adjacent, doubled brackets, unknown, cut off at the end.
 fn examples() -> Vec<String> {
     let [a, b] = both();
     vec![
-        format!("write to {a}{b}, not [x] [TODO] [EMAIL_REDACTED]"),
-        format!("[[{a}] [EMAIL_0123456789] [A{b}"),
+        format!("write to {a}{b}, not [x] [TODO] [TEST_NUMBER_REDACTED]"),
+        format!("[[{a}] [TEST_NUMBER_0123456789] [A{b}"),
         format!("{a} and {}", &b[..7]),
         format!("nothing [at] all [{a}"),
     ]
@@ -177,7 +184,7 @@ fn nothing_waits_that_is_no_token() {
     }
     assert_eq!(held("list["), delta("list[").len());
     assert_eq!(held("0] "), 0, "the next character shows that it is none");
-    assert!(held("[EMAIL") > 0 && held("_ADD") > 0);
+    assert!(held("[TEST_NUM") > 0 && held("BER_") > 0);
     assert_eq!(held(" [x]"), 0);
     assert!(held(&a[..9]) > 0);
     assert_eq!(held(&a[9..]), 0, "with the bracket it is decided");
@@ -187,7 +194,7 @@ fn nothing_waits_that_is_no_token() {
 #[test]
 fn what_the_model_writes_is_judged_before_values_come_back() {
     // The value would be masked, had the model written it itself.
-    let value = TOKENS.token("key", KEY.as_bytes()).expect("a token");
+    let value = token(KEY);
     let stream = openai(&[(0, "so "), (0, &value), (0, " or "), (0, KEY)]);
     let out = restored(&OpenAiChat, ReplyOptions::default(), &[stream.as_bytes()]);
     assert_eq!(texts(&out)["choice 0 content"], format!("so {KEY} or [KEY]"));
@@ -203,7 +210,7 @@ fn another_principal_gets_no_value() {
     let bounds = Bounds { entries: 100, bytes: MOST_BYTES, ttl: 1000 };
     let vault = Arc::new(Vault::new(&[3; 32], bounds, [], Box::new(|_| ())));
     let [own, other] = ["app", "other"].map(|app| Tokens::new(&vault, app, None, 0));
-    assert_eq!(own.token("email", MAIL.as_bytes()).as_ref(), Some(&a));
+    assert_eq!(own.token(&ENGINE, NUMBER, MAIL.as_bytes()).as_ref(), Some(&a));
     let stream = openai(&[(0, &a)]);
     for (tokens, expected) in [(own, MAIL), (other, a.as_str())] {
         let machine = ReplyStream::new(Arc::clone(&ENGINE), &OpenAiChat, ReplyOptions::default());
@@ -233,5 +240,31 @@ fn raw_bodies_get_what_needs_no_escapes() {
             let out = restored(&Opaque, options, &[&bytes[..at], &bytes[at..]]);
             assert_eq!(String::from_utf8_lossy(&out), expected, "split at {at}");
         }
+    }
+}
+
+#[test]
+fn what_lies_in_a_token_is_no_finding() {
+    let rules = "
+rules:
+  - {id: loud, category: secret, severity: high, description: capitals, pattern: '[A-Z0-9]{10}', not_after: none,
+     examples: [ABCDEFGHJK]}
+";
+    let mut set = RuleSet::empty();
+    set.extend_from_text("test", rules, None).expect("valid rules");
+    let engine = Arc::new(Engine::build(&set, true, &[7; 32]).expect("rules compile"));
+    let [a, _] = both();
+    let text = format!("to {a}, [TEST_NUMBER_ABCDEFGHJK] {a}{}", &a[..a.len() - 1]);
+    let cut = format!("[TEST_NUMBER_{}", "[LOUD_REDACTED]");
+    let expected = format!("to {MAIL}, [TEST_NUMBER_[LOUD_REDACTED]] {MAIL}{cut}");
+    for cut in cuts(&text) {
+        let stream = openai(&cut.iter().map(|text| (0, *text)).collect::<Vec<_>>());
+        let machine = ReplyStream::new(Arc::clone(&engine), &OpenAiChat, ReplyOptions::default());
+        let (mut machine, mut out) = (machine.restoring(Some(TOKENS.clone())), Vec::new());
+        machine.push(Bytes::from(stream), &mut out);
+        machine.finish(&mut out);
+        let bytes: Vec<u8> = out.iter().flat_map(|released| released.bytes.to_vec()).collect();
+        assert_eq!(texts(&bytes)["choice 0 content"], expected, "{cut:?}");
+        assert_eq!(machine.findings().len(), 2);
     }
 }

@@ -48,6 +48,7 @@ const BUILTIN: &[(&str, &str)] = &[
     ("pii_id_asia.yaml (built in)", include_str!("../../../data/rules/pii_id_asia.yaml")),
     ("pii_id_europe.yaml (built in)", include_str!("../../../data/rules/pii_id_europe.yaml")),
     ("pii_id_pacific.yaml (built in)", include_str!("../../../data/rules/pii_id_pacific.yaml")),
+    ("pii_alone.yaml (built in)", include_str!("../../../data/rules/pii_alone.yaml")),
     ("injection.yaml (built in)", include_str!("../../../data/rules/injection.yaml")),
     ("content.yaml (built in)", include_str!("../../../data/rules/content.yaml")),
 ];

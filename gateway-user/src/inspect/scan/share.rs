@@ -50,9 +50,7 @@ impl Pass {
     /// A pass over text that was spaced out or encoded, which stands behind the byte `before`.
     pub fn inner(before: Option<u8>) -> Pass {
         let mut pass = Pass { inner: true, ..Pass::default() };
-        if let Some(byte) = before {
-            pass.history.add(&[byte]);
-        }
+        pass.history.add(before.as_slice());
         pass
     }
 

@@ -4,7 +4,9 @@
 //! [`Restorer`] finds tokens in a running text. The token of a value depends only on the installation's key, the
 //! principal, the rule and the value, so that the same conversation gives the provider the same bytes in every turn.
 
+mod apart;
 mod form;
+mod known;
 mod restorer;
 mod vault;
 
@@ -13,10 +15,15 @@ mod tests;
 
 use std::sync::Arc;
 
+pub use apart::{Apart, sift};
 pub use form::{Code, MAX_TOKEN};
+pub use known::Known;
 pub use restorer::{Restored, Restorer};
-pub use vault::{Bounds, Change, Kept, MAX_VALUE, MOST_BYTES, OnChange, Owner, Place, Vault};
+pub use vault::{Bounds, Change, Kept, MAX_VALUE, MOST_BYTES, OnChange, Owner, Place, Standing, Vault};
 
+use crate::inspect::request::scan_string;
+use crate::inspect::{Action, Engine, Finding, RuleIndex};
+use crate::wire::event::Direction;
 use crate::wire::unescape::Unescape;
 
 /// The tokens of one principal at one time.
@@ -33,9 +40,17 @@ impl Tokens {
         Tokens { vault: Arc::clone(vault), owner: vault.owner(app, credential), now }
     }
 
-    /// The token of a value, see [`Vault::token`]; `None` also for what is not UTF-8.
-    pub fn token(&self, rule: &str, value: &[u8]) -> Option<String> {
-        self.vault.token(self.owner, rule, std::str::from_utf8(value).ok()?, self.now)
+    /// The token of a value that a rule of `engine` found, see [`Vault::token`]; `None` also for what is not UTF-8.
+    pub fn token(&self, engine: &Engine, rule: RuleIndex, value: &[u8]) -> Option<String> {
+        let text = std::str::from_utf8(value).ok()?;
+        let alone = || {
+            let mut found = Vec::new();
+            scan_string(engine, Direction::Request, value, false, &mut Vec::new(), &mut found);
+            found.iter().any(|one| {
+                (one.rule, one.action, one.start, one.end) == (rule, Action::Tokenize, 0, value.len() as u64)
+            })
+        };
+        self.vault.token(self.owner, &engine.rule(rule).id, text, self.now, alone)
     }
 
     /// The value of a token, see [`Vault::value`].
@@ -50,18 +65,49 @@ impl Tokens {
             return;
         }
         let mut restorer = Restorer::new(self.clone(), plain);
-        if !json || memchr::memchr(b'\\', text).is_none() {
-            return restorer.push(text, found);
-        }
-        inner.clear();
-        let mut unescape = Unescape::default();
-        unescape.push(text, inner);
-        unescape.finish(inner);
         let from = found.len();
-        restorer.push(inner, found);
+        let (text, undone) = plain_text(text, json, inner);
+        restorer.push(text, found);
         for restored in &mut found[from..] {
-            restored.start = unescape.source_start(restored.start);
-            restored.end = unescape.source_end(restored.end);
+            restored.start = undone.source_start(restored.start);
+            restored.end = undone.source_end(restored.end);
         }
     }
+
+    /// Appends the values in one whole text of a request that the app got back before, and that the rules did not find;
+    /// otherwise as [`Tokens::find`].
+    pub fn recognise(
+        &self,
+        engine: &Engine,
+        known: &Known,
+        text: &[u8],
+        json: bool,
+        inner: &mut Vec<u8>,
+        found: &mut Vec<Finding>,
+    ) {
+        let from = found.len();
+        let (text, undone) = plain_text(text, json, inner);
+        known.find(engine, text, found);
+        for finding in &mut found[from..] {
+            finding.start = undone.source_start(finding.start);
+            finding.end = undone.source_end(finding.end);
+        }
+    }
+
+    /// What [`Tokens::recognise`] looks for, see [`Vault::known`].
+    pub fn known(&self) -> Option<Arc<Known>> {
+        self.vault.known(self.owner)
+    }
+}
+
+/// A text without the escapes of JSON, if it is JSON and has any; and the way back to its own places.
+fn plain_text<'t>(text: &'t [u8], json: bool, inner: &'t mut Vec<u8>) -> (&'t [u8], Unescape) {
+    let mut undone = Unescape::default();
+    if !json || memchr::memchr(b'\\', text).is_none() {
+        return (text, undone);
+    }
+    inner.clear();
+    undone.push(text, inner);
+    undone.finish(inner);
+    (inner, undone)
 }

@@ -83,7 +83,12 @@ impl Restorer {
         self.fed - self.length as u64
     }
 
-    /// Starts afresh: what is open is no token.
+    /// Ends the text: what is open is no token.
+    pub fn finish(&mut self) {
+        self.length = 0;
+    }
+
+    /// Starts afresh, with another text.
     pub fn restart(&mut self) {
         (self.fed, self.length) = (0, 0);
     }

@@ -22,7 +22,7 @@ pub fn tokens(app: &str, now: u64) -> Tokens {
 }
 
 fn given(tokens: &Tokens, rule: &str, value: &str) -> String {
-    tokens.token(rule, value.as_bytes()).expect("a token")
+    tokens.vault.token(tokens.owner, rule, value, tokens.now, || true).expect("a token")
 }
 
 fn back(tokens: &Tokens, token: &str) -> Option<String> {
@@ -108,8 +108,8 @@ fn what_was_not_seen_for_longest_goes_first() {
     // Bytes count as well.
     let long = given(&tokens, "rule", "eightbyt");
     assert_eq!([&a, &c, &d, &long].map(|token| back(&tokens, token).is_some()), [false, false, true, true]);
-    assert_eq!(tokens.token("rule", "x".repeat(MAX_VALUE + 1).as_bytes()), None);
-    assert_eq!(tokens.token("rule", b"\xFF"), None);
+    let long = "x".repeat(MAX_VALUE + 1);
+    assert_eq!(vault.token(tokens.owner, "rule", &long, 0, || true), None);
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn a_code_that_is_taken_leads_to_another() {
     let first = given(&tokens, "rule", "value");
     let (_, code) = form::parse(first.as_bytes()).unwrap();
     let place = Place { owner: tokens.owner, code };
-    let taken = Kept { name: "RULE".into(), value: "of another".into(), seen: 0 };
+    let taken = Kept { rule: "rule".into(), value: "of another".into(), seen: 0, standing: Standing::Alone };
     let vault = Arc::new(Vault::new(&KEY, BOUNDS, [(place, taken)], Box::new(|_| ())));
     let tokens = Tokens::new(&vault, "app", None, 0);
     let second = given(&tokens, "rule", "value");
@@ -351,4 +351,64 @@ fn replies_are_not_tokenised() {
     rules.extend_from_text("test", RULES, None).unwrap();
     let error = rules.set_action("pii", Direction::Reply, Action::Tokenize).unwrap_err().to_string();
     assert!(error.contains("is for requests"), "{error}");
+}
+
+/// A password is found only by the word before it, and in JSON by its key.
+const AROUND: &str = r#"
+rules:
+  - {id: password, category: secret, severity: high, description: a password, before: 'password[": ]{1,4}',
+     pattern: '[a-z]{4,12}[0-9]{2}', not_after: none, action: {request: tokenize, reply: redact},
+     examples: ['password: hunter22']}
+  - {id: loud, category: secret, severity: high, description: capitals, pattern: '[A-Z0-9]{10}', not_after: none,
+     action: {request: redact, reply: redact}, examples: [ABCDEFGHJK]}
+"#;
+
+fn around() -> Engine {
+    let mut rules = RuleSet::empty();
+    rules.extend_from_text("test", AROUND, None).expect("valid rules");
+    Engine::build(&rules, true, &[7; 32]).expect("rules compile")
+}
+
+/// What the provider gets of a message.
+fn sent(engine: &Engine, tokens: &Tokens, text: &str) -> String {
+    let body = format!("{{\"messages\":[{{\"role\":\"user\",\"content\":{}}}]}}", quoted(text));
+    let options = JudgeOptions { tokens: Some(tokens), ..Default::default() };
+    let judged = judge(engine, &OpenAiChat, body.as_bytes(), options);
+    let body: serde_json::Value =
+        serde_json::from_slice(&judged.body.unwrap_or(body.into_bytes())).expect("JSON");
+    body["messages"][0]["content"].as_str().expect("a text").to_owned()
+}
+
+#[test]
+fn a_value_that_came_back_is_known_wherever_it_stands() {
+    let (engine, tokens) = (around(), tokens("app", 0));
+    let first = sent(&engine, &tokens, "password: hunter22");
+    let token = first.strip_prefix("password: ").expect("the same start").to_owned();
+    let elsewhere = "so hunter22, \"hunter22\" and xhunter22 hunter225";
+    assert_eq!(sent(&engine, &tokens, elsewhere), elsewhere, "nobody got it back yet");
+    assert_eq!(back(&tokens, &token).as_deref(), Some("hunter22"));
+    let expected = format!("so {token}, \"{token}\" and xhunter22 hunter225");
+    assert_eq!(sent(&engine, &tokens, elsewhere), expected);
+    assert_eq!(sent(&engine, &tokens, "password: hunter22"), first, "once, not twice");
+    let other = Tokens { owner: tokens.vault.owner("other", None), ..tokens.clone() };
+    assert_eq!(sent(&engine, &other, elsewhere), elsewhere);
+    let body = request("say hunter22 \"now\"");
+    let options = JudgeOptions { tokens: Some(&tokens), ..Default::default() };
+    let judged = judge(&engine, &OpenAiChat, body.as_bytes(), options);
+    assert_eq!(String::from_utf8(judged.body.unwrap()).unwrap(), request(&format!("say {token} \"now\"")));
+    assert_eq!(judged.findings.len(), 2);
+}
+
+#[test]
+fn a_token_is_no_value_itself() {
+    let (engine, tokens) = (around(), tokens("app", 0));
+    let token = sent(&engine, &tokens, "password hunter22").replace("password ", "");
+    // Its code is ten capitals and digits.
+    let text = format!("keep {token} and [PASSWORD_ABCDEFGHJK]");
+    assert_eq!(sent(&engine, &tokens, &text), format!("keep {token} and [PASSWORD_[LOUD_REDACTED]]"));
+    let reply = answer(&serde_json::json!({"messages": [{"content": text}, {"tool_calls": []}]}));
+    let judged = judge_reply(&engine, Some(&tokens), &OpenAiChat, reply.as_bytes(), None);
+    let reply = String::from_utf8(judged.body.unwrap()).unwrap();
+    assert!(reply.contains("keep hunter22 and [PASSWORD_[LOUD_REDACTED]]"), "{reply}");
+    assert_eq!(judged.restored, 1);
 }

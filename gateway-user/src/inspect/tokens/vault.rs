@@ -1,12 +1,13 @@
 //! Which value each token stands for: bounded, expiring, the least recently seen forgotten first.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_lc_rs::hmac;
 
 use super::form::{self, Code};
+use super::known::Known;
 
 /// Longest value that gets a token, in bytes; longer ones are masked.
 pub const MAX_VALUE: usize = 16 * 1024;
@@ -47,17 +48,30 @@ pub struct Place {
 /// What is kept at a place.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Kept {
-    /// The name in the token.
-    pub name: Box<str>,
+    /// Id of the rule that found it.
+    pub rule: Box<str>,
     /// The value.
     pub value: Arc<str>,
     /// When it was last seen, in seconds since 1970.
     pub seen: u64,
+    /// How it will be found when it comes again.
+    pub standing: Standing,
+}
+
+/// How a value will be found when it comes again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Its rule finds it by itself, wherever it stands.
+    Alone,
+    /// Its rule found it by what stood around it. The app has not got it back yet, so that it comes no other way.
+    Around,
+    /// Likewise, and the app got it back: it may come in any place.
+    Known,
 }
 
 impl fmt::Debug for Kept {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Kept").field("name", &self.name).field("seen", &self.seen).finish_non_exhaustive()
+        out.debug_struct("Kept").field("rule", &self.rule).field("seen", &self.seen).finish_non_exhaustive()
     }
 }
 
@@ -82,6 +96,14 @@ struct Held {
     order: BTreeMap<u64, Place>,
     turn: u64,
     bytes: usize,
+    /// By owner, what stands as [`Standing::Known`], and the search for it, once somebody asked.
+    known: HashMap<Owner, Recurring>,
+}
+
+#[derive(Default)]
+struct Recurring {
+    codes: BTreeSet<Code>,
+    search: Option<Arc<Known>>,
 }
 
 struct Entry {
@@ -133,12 +155,19 @@ impl Vault {
     }
 
     /// The token of a value found by `rule`: the same whenever it is found again. `None` for what is longer than
-    /// [`MAX_VALUE`], and where others have every code that is tried.
-    pub fn token(&self, owner: Owner, rule: &str, value: &str, now: u64) -> Option<String> {
+    /// [`MAX_VALUE`], and where others have every code that is tried. `alone` says, for a new value, whether its rule finds
+    /// it by itself; it must not call the vault.
+    pub fn token(
+        &self,
+        owner: Owner,
+        rule: &str,
+        value: &str,
+        now: u64,
+        alone: impl FnOnce() -> bool,
+    ) -> Option<String> {
         if value.len() > MAX_VALUE {
             return None;
         }
-        let name = form::name(rule);
         let mut held = self.lock();
         let place = (0..TRIES).find_map(|attempt| {
             let tag = self.tag(&[
@@ -149,16 +178,17 @@ impl Vault {
                 value.as_bytes(),
             ]);
             let place = Place { owner, code: Code::of(&std::array::from_fn(|at| tag[at]))? };
-            let is_own = |entry: &Entry| *entry.kept.name == *name && *entry.kept.value == *value;
+            let is_own = |entry: &Entry| *entry.kept.rule == *rule && *entry.kept.value == *value;
             held.entries.get(&place).is_none_or(is_own).then_some(place)
         })?;
         if !self.renew(&mut held, place, now) {
-            let kept = Kept { name: name.as_str().into(), value: value.into(), seen: now };
+            let standing = if alone() { Standing::Alone } else { Standing::Around };
+            let kept = Kept { rule: rule.into(), value: value.into(), seen: now, standing };
             held.insert(place, kept.clone(), now);
             (self.on_change)((place, Some(kept)));
             self.trim(&mut held, now);
         }
-        Some(form::write(&name, place.code))
+        Some(form::write(&form::name(rule), place.code))
     }
 
     /// The value a token stands for. `None` for what is no token, for one that nobody was given or that has expired,
@@ -167,13 +197,31 @@ impl Vault {
         let (name, code) = form::parse(token)?;
         let place = Place { owner, code };
         let mut held = self.lock();
-        let entry = held.entries.get(&place).filter(|entry| *entry.kept.name == *name)?;
+        let entry = held.entries.get_mut(&place).filter(|entry| form::name(&entry.kept.rule) == name)?;
         if entry.kept.seen + self.bounds.ttl < now {
             return None;
         }
         let value = Arc::clone(&entry.kept.value);
+        if entry.kept.standing == Standing::Around {
+            entry.kept.standing = Standing::Known;
+            (self.on_change)((place, Some(entry.kept.clone())));
+            held.learn(place);
+        }
         self.renew(&mut held, place, now);
         Some(value)
+    }
+
+    /// The search for what an owner may send again in any place; `None` where there is nothing of that sort.
+    pub fn known(&self, owner: Owner) -> Option<Arc<Known>> {
+        let mut held = self.lock();
+        let Held { known, entries, .. } = &mut *held;
+        let recurring = known.get_mut(&owner)?;
+        if recurring.search.is_none() {
+            let kept = recurring.codes.iter().filter_map(|&code| entries.get(&Place { owner, code }));
+            let values = kept.map(|entry| (&*entry.kept.rule, &*entry.kept.value));
+            recurring.search = Known::new(values).map(Arc::new);
+        }
+        recurring.search.clone()
     }
 
     /// Notes that an entry was seen; false where there is none.
@@ -230,13 +278,36 @@ impl Held {
         let turn = self.next_turn();
         self.bytes += kept.value.len();
         self.order.insert(turn, place);
+        if kept.standing == Standing::Known {
+            self.learn(place);
+        }
         self.entries.insert(place, Entry { kept, written, turn });
+    }
+
+    /// Looks for the value of a place from now on.
+    fn learn(&mut self, place: Place) {
+        let recurring = self.known.entry(place.owner).or_default();
+        recurring.codes.insert(place.code);
+        recurring.search = None;
+    }
+
+    /// No longer looks for the value of a place.
+    fn unlearn(&mut self, place: Place) {
+        let Some(recurring) = self.known.get_mut(&place.owner) else { return };
+        recurring.codes.remove(&place.code);
+        recurring.search = None;
+        if recurring.codes.is_empty() {
+            self.known.remove(&place.owner);
+        }
     }
 
     fn remove(&mut self, place: Place) {
         if let Some(entry) = self.entries.remove(&place) {
             self.bytes -= entry.kept.value.len();
             self.order.remove(&entry.turn);
+            if entry.kept.standing == Standing::Known {
+                self.unlearn(place);
+            }
         }
     }
 }

@@ -46,6 +46,9 @@ const PRIVATE_ENDS: &[&str] = &[
 /// Schemes whose hosts browsers find however many slashes stand before them.
 const SPECIAL: &[&str] = &["http", "https", "ws", "wss", "ftp"];
 
+/// Schemes of URLs without a host that is reached.
+const OPAQUE: &[&str] = &["mailto", "urn", "data", "tel", "sms", "about", "blob"];
+
 /// Whether every URL in a text leads to a public host.
 pub fn urls_are_public(text: &str) -> bool {
     let text: String = text.chars().filter(|letter| !matches!(letter, '\t' | '\n' | '\r')).collect();
@@ -77,6 +80,9 @@ pub fn is_public(text: &str) -> bool {
     }
     if text.contains("://") {
         return urls_are_public(text);
+    }
+    if text.split_once(':').is_some_and(|(scheme, _)| OPAQUE.contains(&scheme)) {
+        return true;
     }
     let bare = text.trim_start_matches(['/', '\\']);
     urls_are_public(text) && is_public_authority(bare, true)

@@ -125,7 +125,7 @@ impl Checks {
 
     fn value(&self, sort: Sort, folder: &Path, value: &str) -> Option<Because> {
         let is_path = match sort {
-            Sort::Path => !value.contains("://") || value.starts_with("file:"),
+            Sort::Path => !value.contains("://") || is_file_url(value),
             Sort::Prose => false,
             _ => looks_like_path(value),
         };
@@ -222,14 +222,14 @@ fn is_word_inside(sandbox: &Sandbox, folder: &Path, word: &Word) -> bool {
     let value = text.split_once('=').map(|(_, value)| value);
     let glued = text.strip_prefix('-').and_then(|rest| rest.find('/').map(|at| &rest[at..]));
     let whole = (!text.starts_with('-')).then_some(text);
-    let mut parts = [whole, value, glued].into_iter().flatten().filter(|part| is_path_word(part, word.glob));
+    let mut parts = [whole, value, glued].into_iter().flatten().filter(|part| is_path_word(part));
     // A shell has undone its own escapes; percent signs are no escapes to it.
     parts.all(|part| part.len() < 4096 && sandbox.holds_plain(folder, &dotted(part)))
 }
 
 /// Whether a word can name something outside: relative words without `..` cannot, but through a link.
-fn is_path_word(word: &str, _glob: bool) -> bool {
-    let url = word.contains("://") && !word.starts_with("file:");
+fn is_path_word(word: &str) -> bool {
+    let url = word.contains("://") && !is_file_url(word);
     !word.is_empty() && !url && word.len() < 4096 && !word.contains(['\n', '\0'])
 }
 
@@ -270,6 +270,10 @@ fn is_reached_public(word: &Word, reaches: bool) -> bool {
     !is_host || address::is_public_host(host)
 }
 
+fn is_file_url(value: &str) -> bool {
+    value.trim().get(..5).is_some_and(|start| start.eq_ignore_ascii_case("file:"))
+}
+
 /// The files that a patch changes (`*** Update File: PATH` of apply_patch).
 fn patched(text: &str) -> impl Iterator<Item = &str> {
     const STARTS: &[&str] = &["*** Add File: ", "*** Update File: ", "*** Delete File: ", "*** Move to: "];
@@ -281,7 +285,6 @@ fn patched(text: &str) -> impl Iterator<Item = &str> {
 /// Whether a value under an unknown key is a path: it begins like one that leads somewhere, and is one line.
 fn looks_like_path(value: &str) -> bool {
     let value = value.trim();
-    let lower = value.get(..5).unwrap_or_default().to_ascii_lowercase();
     let rooted =
         value.starts_with('/') && value.len() > 1 && !value.starts_with("//") && !value.starts_with("/*");
     let above = value.split(['/', '\\']).any(|part| part == "..");
@@ -298,7 +301,7 @@ fn looks_like_path(value: &str) -> bool {
         || escaped.contains("..%2f")
         || escaped.contains("%2e%2e/");
     let line = !value.contains('\n') && value.len() <= 4096;
-    line && (rooted || above || home || windows || escaped || lower == "file:" || value.starts_with("\\\\"))
+    line && (rooted || above || home || windows || escaped || is_file_url(value) || value.starts_with("\\\\"))
 }
 
 /// A key in lower case without `_` and `-`.

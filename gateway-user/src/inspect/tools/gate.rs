@@ -41,6 +41,8 @@ enum What {
     All,
     /// All of the arguments, as an object.
     Object,
+    /// The rest of a stream that broke off in the middle of an event, and of a call.
+    Rest,
 }
 
 /// What is known of a call.
@@ -103,6 +105,12 @@ impl Gate {
                 None => self.argument(index, payload, piece),
             }
         }
+        if let [Piece { form: Form::Raw, span, .. }] = reading.pieces[..]
+            && let Some(call) =
+                self.calls.iter().rposition(|live| !live.closed || matches!(live.state, State::Refused(_)))
+        {
+            self.bits.push(Bit { call, what: What::Rest, span });
+        }
         if !marks.ends_first {
             self.close(marks, resumes);
         }
@@ -152,6 +160,7 @@ impl Gate {
                     inside(&refusal(because, &live.one.name, live.one.json))
                 }
                 What::All => inside(&refusal(because, &live.one.name, live.one.json)),
+                What::Rest => String::new(),
                 What::Object => refusal(because, &live.one.name, true),
             };
             // Before what masks the same text, so that it takes its place.

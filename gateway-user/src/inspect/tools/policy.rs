@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aws_lc_rs::hmac;
 use regex_automata::meta::Regex;
 
-use crate::config::{ArgumentRule, Config, Mode, Refused, ToolCalling, Tools};
+use crate::config::{ArgumentRule, Config, Mode, Refused, ToolCalling, Tools, argument_pattern};
 use crate::inspect::tools::arguments::{self, Argument};
 use crate::inspect::tools::checks::Checks;
 use crate::inspect::tools::glob::fits;
@@ -177,5 +177,5 @@ impl Compiled {
 fn compile(pattern: Option<&str>) -> Result<Option<Regex>, PolicyError> {
     let Some(pattern) = pattern else { return Ok(None) };
     let wrong = |error| PolicyError::Expression { pattern: pattern.to_owned(), error };
-    Regex::new(pattern).map(Some).map_err(|error| wrong(error.to_string()))
+    argument_pattern(pattern).map(Some).map_err(|error| wrong(error.to_string()))
 }

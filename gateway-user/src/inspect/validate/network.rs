@@ -1,12 +1,13 @@
-//! Addresses of networks, and the numbers of devices and vehicles.
+//! Addresses of networks, and the numbers of devices, vehicles and travel documents.
 
 use std::net::Ipv6Addr;
 
 use crate::inspect::validate::Check;
-use crate::inspect::validate::digits::{exactly, luhn, varied};
+use crate::inspect::validate::digits::{base36, exactly, luhn, varied};
 
 /// The checks of addresses.
-pub const CHECKS: &[Check] = &[Check("ipv6", ipv6), Check("imei", imei), Check("vin", vin)];
+pub const CHECKS: &[Check] =
+    &[Check("ipv6", ipv6), Check("imei", imei), Check("vin", vin), Check("icao", icao)];
 
 /// An address of RFC 4291, with a zone (RFC 4007) or prefix length where it has one. Eight pairs of digits are the
 /// EUI-64 of a device, and letters alone may be words of a program.
@@ -42,4 +43,12 @@ fn vin(value: &[u8]) -> bool {
     let check = b"0123456789X"[(sum % 11) as usize];
     let letters = value.iter().filter(|symbol| symbol.is_ascii_alphabetic()).count();
     value.len() == 17 && letters >= 3 && value[8].to_ascii_uppercase() == check
+}
+
+/// Number of a document that ends with its check digit as machine-readable zones have it: weights 7, 3, 1 (ICAO 9303).
+fn icao(value: &[u8]) -> bool {
+    let Some((last, rest)) = value.split_last() else { return false };
+    let weighed = rest.iter().zip([7, 3, 1].into_iter().cycle());
+    let sum: u32 = weighed.map(|(symbol, weight)| base36(*symbol) * weight).sum();
+    last.is_ascii_digit() && sum % 10 == base36(*last)
 }
