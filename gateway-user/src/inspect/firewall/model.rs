@@ -110,11 +110,6 @@ impl Model {
         let weights = rest[..count * BUCKETS].chunks_exact(count).map(one).collect();
         Ok(Model { heads, weights, note: String::from_utf8_lossy(note).into_owned() })
     }
-
-    /// On what data it was trained, when, and how well it did on data it had not seen.
-    pub fn note(&self) -> &str {
-        &self.note
-    }
 }
 
 impl Scorer for Model {
@@ -138,6 +133,10 @@ impl Scorer for Model {
         let score = bias + scale * sum as f32 / (count.max(1) as f32).sqrt();
         let logit = (AT_MIDDLE / (1.0 - AT_MIDDLE)).ln() + slope * (score - middle);
         1.0 / (1.0 + (-logit).exp())
+    }
+
+    fn note(&self) -> &str {
+        &self.note
     }
 
     fn memory(&self) -> usize {

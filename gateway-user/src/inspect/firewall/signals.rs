@@ -210,9 +210,9 @@ impl Signals {
         })
     }
 
-    /// Tells every match in `text` that ends after `from`, in no certain order: its phrase, start and end. Of matches
-    /// of one phrase at one place, the shortest. `text` is in lower case.
-    pub fn find(&self, text: &[u8], from: usize, mut found: impl FnMut(u16, usize, usize)) {
+    /// Tells every match in `text` that ends after `from`, in no certain order: its phrase and where it begins.
+    /// Of matches of one phrase at one place, the shortest counts. `text` is in lower case.
+    pub fn find(&self, text: &[u8], from: usize, mut found: impl FnMut(u16, usize)) {
         let Some(anchors) = &self.anchors else { return };
         for anchor in anchors.find_overlapping_iter(text) {
             let (start, end) = (anchor.start(), anchor.end());
@@ -234,7 +234,7 @@ impl Signals {
                     }
                 };
                 if end > from && !(self.whole[usize::from(phrase)] && is_inside_word(text, end)) {
-                    found(phrase, start, end);
+                    found(phrase, start);
                 }
             }
         }

@@ -96,12 +96,12 @@ impl Watch {
     /// Gathers the evidence that ends in the segment up to `to`.
     fn gather(&mut self, firewall: &Firewall, kind: Kind, to: usize) {
         let (base, evidence) = (self.base, &mut self.evidence);
-        firewall.signals.find(&self.text[..to], self.judged, |phrase, start, end| {
+        firewall.signals.find(&self.text[..to], self.judged, |phrase, start| {
             for &(rule, group) in &firewall.groups[usize::from(phrase)] {
                 if !firewall.rules[usize::from(rule)].judges(kind) {
                     continue;
                 }
-                let found = Evidence { rule, group, start: base + start as u64, end: base + end as u64 };
+                let found = Evidence { rule, group, start: base + start as u64 };
                 let same = |known: &Evidence| (known.rule, known.group) == (rule, group);
                 match evidence.iter().position(same) {
                     Some(known) => evidence[known] = found,
