@@ -87,7 +87,7 @@ impl Watch {
             self.judge(source, number, rule, now, to, out);
         }
         self.before = now;
-        let keep = to.saturating_sub(signals::LONGEST.max(length));
+        let keep = to.saturating_sub(signals::LONGEST);
         self.text.drain(..keep);
         self.base += keep as u64;
         self.judged = to - keep;
