@@ -6,6 +6,7 @@ mod coverage;
 mod dialects;
 mod doors;
 mod fidelity;
+mod firewall;
 mod hostile;
 mod mcp;
 mod money;

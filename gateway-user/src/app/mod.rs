@@ -9,6 +9,7 @@ mod earlier;
 mod rights;
 mod run;
 mod secret;
+mod security;
 mod serving;
 mod spaces;
 mod steer;
@@ -313,6 +314,7 @@ pub fn rules(config: &Config) -> anyhow::Result<RuleSet> {
     for list in &config.rules.dictionaries {
         rules.extend_from_text(&format!("rules.dictionaries.{}", list.name), &dictionary(list), None)?;
     }
+    security::apply(&mut rules, &config.security)?;
     rules.disable(&config.rules.disable)?;
     for (name, actions) in &config.rules.actions {
         for (direction, wanted) in [(Direction::Request, actions.request), (Direction::Reply, actions.reply)]

@@ -82,7 +82,10 @@ fn explain(common: &Common, rules: &RuleSet, id: &str) -> Outcome {
             "no rule is called {id}{hint}; `gateway rules list` names all"
         )));
     };
-    let all = whole(rule);
+    let mut all = whole(rule);
+    if matches!(&rule.matcher, Matcher::Scored(scored) if scored.head.is_some()) {
+        all.push(("model", json!(rules.model().note().lines().collect::<Vec<_>>())));
+    }
     if common.json {
         output::json(&all.into_iter().collect::<Value>());
         return Ok(0);

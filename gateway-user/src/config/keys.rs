@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::read::{self, Read};
+use super::security;
 use super::values::dollars;
 use super::{Config, apps, node::Node, tools};
 
@@ -92,9 +93,9 @@ keys! {
     "rules.actions": "by rule id, the action on request and on reply: allow, warn, redact or block; on request also tokenize",
         rules.actions = read::actions, show_actions;
     "tool_calling.enabled": "whether models may call tools at all",
-        tool_calling.enabled = tools::flag, ToString::to_string;
+        tool_calling.enabled = read::truth, ToString::to_string;
     "tool_calling.duplicate_detection": "whether a call is refused that was made before, again and again, with the same result",
-        tool_calling.duplicate_detection = tools::flag, ToString::to_string;
+        tool_calling.duplicate_detection = read::truth, ToString::to_string;
     "tool_calling.max_duplicates": "times the same call may give the same result since the user's last text, 1 to 1000",
         tool_calling.max_duplicates = |node: &_| read::number(node, 1..=1000).map(|count| count as u32), ToString::to_string;
     "tool_calling.max_iterations": "rounds of tool calls since the user's last text, 1 to 10000; none does not count",
@@ -117,6 +118,30 @@ keys! {
         tokens.ttl = |node: &_| read::duration(node, 60..=365 * 86_400), show_duration;
     "tokens.entries": "most tokens kept, 100 to 1000000; those not seen for longest go first",
         tokens.entries = |node: &_| read::number(node, 100..=1_000_000).map(|count| count as usize), ToString::to_string;
+    "security.prompt_firewall.enabled": "true blocks requests in which a user or a tool gives the model orders against its own; false does not look; unset reports them",
+        security.prompt_firewall.enabled = read::choice, ToString::to_string;
+    "security.prompt_firewall.rules": "own patterns that users and tools may not send: name, pattern (alternatives with |, whole words in any case), action (block unless given) and severity",
+        security.prompt_firewall.rules = security::rules, |rules: &Vec<_>| security::show_rules(rules);
+    "security.prompt_firewall.ml_detection.enabled": "whether the trained model is asked as well: true or false",
+        security.prompt_firewall.ml_detection.enabled = read::truth, ToString::to_string;
+    "security.prompt_firewall.ml_detection.model": "builtin, or a model file *.gwng of `cargo xtask train`",
+        security.prompt_firewall.ml_detection.model = security::model, ToString::to_string;
+    "security.prompt_firewall.ml_detection.threshold": "probability from which the model is enough alone, above 0, below 1",
+        security.prompt_firewall.ml_detection.threshold = security::probability, ToString::to_string;
+    "security.content_filter.enabled": "true blocks harmful content in requests and replies; false does not look; unset reports it",
+        security.content_filter.enabled = read::choice, ToString::to_string;
+    "security.content_filter.toxicity.enabled": "whether harmful content is judged: true or false",
+        security.content_filter.toxicity.enabled = read::truth, ToString::to_string;
+    "security.content_filter.toxicity.threshold": "score from which a category of harmful content applies, above 0, up to 1",
+        security.content_filter.toxicity.threshold = security::share, ToString::to_string;
+    "security.content_filter.toxicity.categories": "categories that are judged: hate_speech, violence, sexual_content, self_harm, child_safety",
+        security.content_filter.toxicity.categories = |node: &_| read::list(node, read::choice), join;
+    "security.content_filter.pii_detection.enabled": "true looks for the personal data below in requests and replies; false for none; unset leaves it to the rules",
+        security.content_filter.pii_detection.enabled = read::choice, ToString::to_string;
+    "security.content_filter.pii_detection.auto_redact": "whether that personal data is redacted rather than reported: true or false",
+        security.content_filter.pii_detection.auto_redact = read::truth, ToString::to_string;
+    "security.content_filter.pii_detection.types": "types of personal data: email, phone, ssn, credit_card, ip_address, iban, mac_address, passport, address; all where none is named",
+        security.content_filter.pii_detection.types = |node: &_| read::list(node, read::choice), join;
     "providers": "provider files beside the built-in ones",
         providers = |node: &_| read::list(node, read::file), join_paths;
     "local": "local engines on plain HTTP that are steered and inspected: ollama, lmstudio, vllm, llamacpp, or id=address:port",

@@ -8,6 +8,7 @@ mod node;
 mod place;
 mod problem;
 mod read;
+mod security;
 mod suggest;
 #[macro_use]
 mod values;
@@ -25,6 +26,7 @@ pub use explain::Explained;
 pub use layers::{Layers, Overrides};
 pub use place::Place;
 pub use problem::{Origin, Problem};
+pub use security::{ContentCategory, ModelName, PiiType, Security, Switch};
 pub use suggest::did_you_mean;
 pub use tools::{
     ArgumentRule, MAX_TOOL_PATTERN, MAX_TOOL_RULES, Refused, ToolCalling, ToolPolicy, Tools, argument_pattern,
@@ -85,6 +87,8 @@ pub struct Config {
     pub tools: Tools,
     /// What is kept of the tokens that rules give.
     pub tokens: Tokens,
+    /// The prompt firewall and the content filter.
+    pub security: Security,
     /// Provider files beside the built-in ones.
     pub providers: Vec<PathBuf>,
     /// The local engines that are steered and inspected.
@@ -138,6 +142,7 @@ impl Config {
             signed_requests: SignedRequests::Block,
             websocket: WebSocket::Inspect,
             rules: Rules::default(),
+            security: Security::default(),
             tool_calling: ToolCalling::default(),
             tools: Tools::default(),
             tokens: Tokens { ttl: Duration::from_secs(30 * 86_400), entries: 100_000 },

@@ -38,6 +38,15 @@ pub(super) fn choice<C: Choice>(node: &Node) -> Read<C> {
     Err(vec![problem.hint(did_you_mean(given, words))])
 }
 
+/// `true` or `false`.
+pub(super) fn truth(node: &Node) -> Read<bool> {
+    match text(node)? {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        other => wrong(node, format!("`{other}` is neither true nor false")),
+    }
+}
+
 /// A whole number within bounds.
 pub(super) fn number(node: &Node, bounds: RangeInclusive<u64>) -> Read<u64> {
     let given = text(node)?;

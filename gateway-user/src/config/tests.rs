@@ -105,6 +105,15 @@ rules:
   actions:
     card: {request: block}
     phone: {request: warn, reply: redact}
+security:
+  prompt_firewall:
+    enabled: true
+    rules: [{name: own, pattern: open sesame}]
+    ml_detection: {enabled: false, model: builtin, threshold: 0.8}
+  content_filter:
+    enabled: false
+    toxicity: {enabled: false, threshold: 0.6, categories: [violence]}
+    pii_detection: {enabled: true, auto_redact: true, types: [email, phone]}
 tokens: {ttl: 36h, entries: 500}
 tool_calling: {enabled: true, duplicate_detection: true, max_duplicates: 4, max_iterations: 10}
 tools:

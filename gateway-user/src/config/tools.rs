@@ -111,14 +111,6 @@ pub(super) fn rounds(node: &Node) -> Read<Option<u32>> {
     }
 }
 
-pub(super) fn flag(node: &Node) -> Read<bool> {
-    match read::text(node)? {
-        "true" => Ok(true),
-        "false" => Ok(false),
-        given => Err(vec![Problem::new(&node.origin, format!("`{given}` is neither true nor false"))]),
-    }
-}
-
 /// The checks; `none` is no check.
 pub(super) fn policies(node: &Node) -> Read<Vec<ToolPolicy>> {
     match &node.value {

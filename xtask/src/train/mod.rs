@@ -122,3 +122,6 @@ fn validate(set: &Set, windows: &[Window], cost: f64) -> Vec<f64> {
     }
     scores
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,8 @@ use crate::wire::event::{Direction, Kind};
 
 /// Scored rules of one engine at most.
 const MAX_SCORED: usize = 64;
+/// Keeps the logarithm of a threshold from 0.
+const MOST_CERTAIN: f32 = 0.999;
 /// A segment shorter than this tells a model nothing, bytes.
 const SHORTEST_LOOK: usize = 8;
 
@@ -30,6 +32,8 @@ pub(super) struct Judge {
     pub weights: Vec<f32>,
     /// The head of the model that is evidence.
     head: Option<usize>,
+    /// Raised to this power, the model's own threshold is the rule's.
+    power: f32,
     kinds: u16,
 }
 
@@ -40,6 +44,7 @@ impl Judge {
             threshold: scored.threshold,
             weights: scored.groups.iter().map(|group| group.weight).collect(),
             head: scored.head.as_deref().and_then(|head| model.head(head)),
+            power: scored.threshold.min(MOST_CERTAIN).ln() / scored.model_threshold.min(MOST_CERTAIN).ln(),
             kinds: scored.kinds.iter().fold(0, |kinds, kind| kinds | bit(*kind)),
         }
     }
@@ -110,7 +115,7 @@ impl Firewall {
     /// What the model says to a rule, if it is asked and has seen anything.
     pub(super) fn probability(&self, rule: &Judge, before: Sums, now: Sums) -> Option<f32> {
         let seen = before.count + now.count > 0;
-        rule.head.filter(|_| seen).map(|head| self.model.probability(head, before, now))
+        rule.head.filter(|_| seen).map(|head| self.model.probability(head, before, now).powf(rule.power))
     }
 
     /// Bytes of all automata and tables.

@@ -22,9 +22,11 @@ mod watch;
 mod tests;
 
 pub use model::ModelError;
+pub use spec::Tuning;
 pub use watch::{Source, Watch};
 
 pub(crate) use build::Firewall;
-pub(crate) use model::Model;
+pub(crate) use model::{Model, open};
 pub(crate) use scorer::Scorer;
+pub(crate) use signals::phrases_of;
 pub(crate) use spec::{RawGroup, Scored};

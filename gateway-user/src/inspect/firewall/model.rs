@@ -1,4 +1,4 @@
-//! The trained model: a linear score per head over hashed n-grams, read from a file of quantised weights.
+//! The trained model: a linear score per head over hashed stretches of bytes, read from a file of quantised weights.
 //!
 //! The file, all numbers little-endian: `GWNG`, version (1), number of heads (1 to 4), length of the note (u16), the
 //! note (UTF-8: data, date, figures); for each head its name (16 bytes, filled with zeros), bias, scale, middle and
@@ -32,13 +32,19 @@ pub enum ModelError {
     #[error("cannot read it: {0}")]
     Unreadable(std::io::Error),
     /// Not a file of this sort, or of another version.
-    #[error(
-        "it is no model of `cargo xtask train` of this version; train it again, or name an ONNX file `*.onnx`"
-    )]
+    #[error("it is no model that `cargo xtask train` of this version wrote; train it again")]
     NotAModel,
     /// Cut off, or changed since it was written.
     #[error("it is damaged: its checksum does not fit; copy or train it again")]
     Damaged,
+}
+
+/// Opens the model file an operator names.
+///
+/// # Errors
+/// When it cannot be read, is no model, or is damaged.
+pub(crate) fn open(path: &Path) -> Result<Box<dyn Scorer>, ModelError> {
+    Ok(Box::new(Model::open(path)?))
 }
 
 /// A trained model.
@@ -67,7 +73,7 @@ impl Model {
     ///
     /// # Errors
     /// When it cannot be read, is no model, or is damaged.
-    pub fn open(path: &Path) -> Result<Model, ModelError> {
+    fn open(path: &Path) -> Result<Model, ModelError> {
         let size = std::fs::metadata(path).map_err(ModelError::Unreadable)?.len();
         if size > LARGEST {
             return Err(ModelError::NotAModel);
@@ -104,11 +110,6 @@ impl Model {
         let weights = rest[..count * BUCKETS].chunks_exact(count).map(one).collect();
         Ok(Model { heads, weights, note: String::from_utf8_lossy(note).into_owned() })
     }
-
-    /// On what data it was trained, when, and how well it did on data it had not seen.
-    pub fn note(&self) -> &str {
-        &self.note
-    }
 }
 
 impl Scorer for Model {
@@ -132,6 +133,10 @@ impl Scorer for Model {
         let score = bias + scale * sum as f32 / (count.max(1) as f32).sqrt();
         let logit = (AT_MIDDLE / (1.0 - AT_MIDDLE)).ln() + slope * (score - middle);
         1.0 / (1.0 + (-logit).exp())
+    }
+
+    fn note(&self) -> &str {
+        &self.note
     }
 
     fn memory(&self) -> usize {
@@ -170,3 +175,7 @@ impl std::fmt::Debug for Model {
         out.debug_struct("Model").field("heads", &heads).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[path = "model_tests.rs"]
+mod tests;

@@ -11,9 +11,8 @@ pub(super) struct Evidence {
     /// Number of the rule in the firewall, and of its group.
     pub rule: u16,
     pub group: u16,
-    /// Where it stands in the text.
+    /// Where it begins in the text.
     pub start: u64,
-    pub end: u64,
 }
 
 /// The score of a rule from the groups that were found and from its model, each as independent evidence; groups with a

@@ -23,6 +23,9 @@ pub(crate) trait Scorer: Send + Sync {
     /// How likely the passage of two segments on end is what a head tells, 0 to 1.
     fn probability(&self, head: usize, before: Sums, now: Sums) -> f32;
 
+    /// On what data it was trained, when, and how well it did on data it had not seen.
+    fn note(&self) -> &str;
+
     /// Bytes of its tables.
     fn memory(&self) -> usize;
 }

@@ -34,6 +34,8 @@ pub(crate) struct Signal {
     anchors: Vec<Vec<u8>>,
     /// A match is exactly one of the anchors.
     literal: bool,
+    /// A match may not end inside a word.
+    whole: bool,
 }
 
 impl Signal {
@@ -43,7 +45,7 @@ impl Signal {
     /// # Errors
     /// Where it does not parse, has no upper length or is longer than [`LONGEST`], asserts something, or does not
     /// begin with fixed text.
-    pub fn parse(text: &str) -> Result<Signal, Problem> {
+    pub fn parse(text: &str, whole: bool) -> Result<Signal, Problem> {
         let pattern = expand(text);
         let bad = |reason: String| Problem::BadPattern { key: "phrases", reason };
         let hir = ParserBuilder::new()
@@ -76,6 +78,7 @@ impl Signal {
         }
         Ok(Signal {
             text: text.to_owned(),
+            whole,
             pattern,
             literal: literals.iter().all(|literal| literal.is_exact()),
             anchors: literals.iter().map(|literal| literal.as_bytes().to_vec()).collect(),
@@ -110,6 +113,56 @@ fn expand(text: &str) -> String {
     pattern
 }
 
+/// The phrases of an operator's pattern: its alternatives, in lower case.
+///
+/// # Errors
+/// As [`Signal::parse`], and where the pattern is empty.
+pub(crate) fn phrases_of(pattern: &str) -> Result<Vec<String>, Problem> {
+    let pattern = lower(pattern.strip_prefix("(?i)").unwrap_or(pattern));
+    let phrases = alternatives(&pattern);
+    for phrase in &phrases {
+        Signal::parse(phrase, true)?;
+    }
+    Ok(phrases)
+}
+
+/// Lower case, but for what stands behind a backslash.
+fn lower(pattern: &str) -> String {
+    let mut escaped = false;
+    let one = |character: char| {
+        let kept = escaped;
+        escaped = character == '\\' && !escaped;
+        if kept { character } else { character.to_ascii_lowercase() }
+    };
+    pattern.chars().map(one).collect()
+}
+
+/// Splits at each `|` that stands in no group or class.
+fn alternatives(pattern: &str) -> Vec<String> {
+    let (mut parts, mut depth, mut escaped) = (vec![String::new()], 0i32, false);
+    for character in pattern.chars() {
+        match character {
+            _ if escaped => {}
+            '(' | '[' => depth += 1,
+            ')' | ']' => depth -= 1,
+            '|' if depth == 0 => {
+                parts.push(String::new());
+                continue;
+            }
+            _ => {}
+        }
+        escaped = character == '\\' && !escaped;
+        parts.iter_mut().last().into_iter().for_each(|part| part.push(character));
+    }
+    parts.into_iter().map(|part| part.trim().to_owned()).collect()
+}
+
+/// Whether a word goes on at `at`.
+fn is_inside_word(text: &[u8], at: usize) -> bool {
+    let letter = |byte: &u8| byte.is_ascii_alphanumeric();
+    at > 0 && letter(&text[at - 1]) && text.get(at).is_some_and(letter)
+}
+
 /// All phrases of a firewall.
 pub(super) struct Signals {
     /// Finds beginnings.
@@ -118,6 +171,7 @@ pub(super) struct Signals {
     starting: Vec<Vec<u16>>,
     /// Whether each phrase is complete where its anchor is.
     literal: Vec<bool>,
+    whole: Vec<bool>,
     regex: Regex,
 }
 
@@ -151,13 +205,14 @@ impl Signals {
             anchors: (!anchors.is_empty()).then_some(automaton),
             starting,
             literal: phrases.iter().map(|phrase| phrase.literal).collect(),
+            whole: phrases.iter().map(|phrase| phrase.whole).collect(),
             regex,
         })
     }
 
-    /// Tells every match in `text` that ends after `from`, in no certain order: its phrase, start and end. Of matches
-    /// of one phrase at one place, the shortest. `text` is in lower case.
-    pub fn find(&self, text: &[u8], from: usize, mut found: impl FnMut(u16, usize, usize)) {
+    /// Tells every match in `text` that ends after `from`, in no certain order: its phrase and where it begins.
+    /// Of matches of one phrase at one place, the shortest counts. `text` is in lower case.
+    pub fn find(&self, text: &[u8], from: usize, mut found: impl FnMut(u16, usize)) {
         let Some(anchors) = &self.anchors else { return };
         for anchor in anchors.find_overlapping_iter(text) {
             let (start, end) = (anchor.start(), anchor.end());
@@ -178,8 +233,8 @@ impl Signals {
                         None => continue,
                     }
                 };
-                if end > from {
-                    found(phrase, start, end);
+                if end > from && !(self.whole[usize::from(phrase)] && is_inside_word(text, end)) {
+                    found(phrase, start);
                 }
             }
         }

@@ -16,12 +16,26 @@ pub(crate) const HEADS: [&str; 3] = ["injection", "indirect", "toxicity"];
 /// The score from which a rule applies, where it does not say.
 pub(crate) const DEFAULT_THRESHOLD: f32 = 0.7;
 
+/// How an operator wants evidence weighed.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Tuning {
+    /// The score from which a rule applies instead of its own, above 0, up to 1.
+    pub threshold: Option<f32>,
+    /// The probability from which the model is enough alone instead of [`DEFAULT_THRESHOLD`], above 0, below 1.
+    pub model_threshold: Option<f32>,
+    /// The model is not asked.
+    pub without_model: bool,
+}
+
 /// Phrases of one meaning, as written.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawGroup {
     pub name: String,
     pub weight: f32,
+    /// A match may not end inside a word.
+    #[serde(default)]
+    pub whole_words: bool,
     pub phrases: Vec<String>,
 }
 
@@ -34,6 +48,8 @@ pub(crate) struct Scored {
     pub threshold: f32,
     /// The head of the model that counts as evidence.
     pub head: Option<String>,
+    /// The probability from which the model is enough alone.
+    pub model_threshold: f32,
     /// Its phrases.
     pub groups: Vec<Group>,
 }
@@ -79,7 +95,22 @@ impl Scored {
             });
         }
         let groups = groups.iter().map(group).collect::<Result<_, _>>()?;
-        Ok(Scored { kinds: kinds.to_vec(), threshold, head: head.map(str::to_owned), groups })
+        Ok(Scored {
+            kinds: kinds.to_vec(),
+            threshold,
+            head: head.map(str::to_owned),
+            model_threshold: DEFAULT_THRESHOLD,
+            groups,
+        })
+    }
+
+    /// Weighs its evidence as an operator wants.
+    pub fn tune(&mut self, tuning: Tuning) {
+        self.threshold = tuning.threshold.unwrap_or(self.threshold);
+        self.model_threshold = tuning.model_threshold.unwrap_or(self.model_threshold);
+        if tuning.without_model {
+            self.head = None;
+        }
     }
 
     /// Each phrase with the number of its group.
@@ -106,6 +137,7 @@ fn group(raw: &RawGroup) -> Result<Group, Problem> {
     if raw.phrases.is_empty() || raw.phrases.len() > MAX_PHRASES {
         return Err(Problem::Misplaced { key: "phrases", why: "are 1 to 512 in each group" });
     }
-    let phrases = raw.phrases.iter().map(|phrase| Signal::parse(phrase)).collect::<Result<_, _>>()?;
+    let phrases =
+        raw.phrases.iter().map(|phrase| Signal::parse(phrase, raw.whole_words)).collect::<Result<_, _>>()?;
     Ok(Group { name: raw.name.clone(), weight: raw.weight, phrases })
 }

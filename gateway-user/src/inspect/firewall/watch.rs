@@ -87,7 +87,7 @@ impl Watch {
             self.judge(source, number, rule, now, to, out);
         }
         self.before = now;
-        let keep = to.saturating_sub(signals::LONGEST.max(length));
+        let keep = to.saturating_sub(signals::LONGEST);
         self.text.drain(..keep);
         self.base += keep as u64;
         self.judged = to - keep;
@@ -96,12 +96,12 @@ impl Watch {
     /// Gathers the evidence that ends in the segment up to `to`.
     fn gather(&mut self, firewall: &Firewall, kind: Kind, to: usize) {
         let (base, evidence) = (self.base, &mut self.evidence);
-        firewall.signals.find(&self.text[..to], self.judged, |phrase, start, end| {
+        firewall.signals.find(&self.text[..to], self.judged, |phrase, start| {
             for &(rule, group) in &firewall.groups[usize::from(phrase)] {
                 if !firewall.rules[usize::from(rule)].judges(kind) {
                     continue;
                 }
-                let found = Evidence { rule, group, start: base + start as u64, end: base + end as u64 };
+                let found = Evidence { rule, group, start: base + start as u64 };
                 let same = |known: &Evidence| (known.rule, known.group) == (rule, group);
                 match evidence.iter().position(same) {
                     Some(known) => evidence[known] = found,

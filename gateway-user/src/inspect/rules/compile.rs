@@ -217,8 +217,8 @@ fn scored(raw: &RawRule) -> Result<Scored, Problem> {
     if raw.pattern.is_some() || raw.words.is_some() || raw.words_file.is_some() {
         return Err(Problem::OneMatcher);
     }
-    let redacts = |actions: RawActions| [actions.request, actions.reply].contains(&Action::Redact);
-    if raw.action.is_some_and(redacts) {
+    let rewrites = |action: Action| action.enforces() && action != Action::Block;
+    if raw.action.is_some_and(|actions| rewrites(actions.request) || rewrites(actions.reply)) {
         return Err(Problem::NothingToRedact);
     }
     let kinds = raw.kinds.as_deref().unwrap_or_default();

@@ -25,7 +25,7 @@ pub(crate) use pattern::{ByteSet, MAX_AFTER, MAX_BEFORE, has_assertions, parse_b
 pub(crate) use examples::matches_from;
 
 use crate::inspect::Action;
-use crate::inspect::firewall::{Model, Scorer};
+use crate::inspect::firewall::{Model, Scorer, Tuning};
 use crate::wire::event::Direction;
 
 /// Rules of one engine at most.
@@ -181,7 +181,7 @@ impl RuleSet {
         for rule in self.rules.values_mut() {
             if rule.info.id == name || Some(rule.info.category) == category {
                 known = true;
-                if action == Action::Redact && rule.is_scored() {
+                if action.enforces() && action != Action::Block && rule.is_scored() {
                     return Err(RuleErrors::one("rules", Some(name), Problem::NothingToRedact));
                 }
                 match direction {
@@ -216,6 +216,15 @@ impl RuleSet {
     /// The examples of all rules: texts that each hold a value.
     pub fn examples(&self) -> impl Iterator<Item = &str> {
         self.rules.values().flat_map(|rule| rule.examples.iter().map(String::as_str))
+    }
+
+    /// Changes how the scored rules of a category weigh their evidence.
+    pub fn tune(&mut self, category: Category, tuning: Tuning) {
+        for rule in self.rules.values_mut().filter(|rule| rule.info.category == category) {
+            if let Matcher::Scored(scored) = &mut rule.matcher {
+                Arc::make_mut(scored).tune(tuning);
+            }
+        }
     }
 
     /// Lets scored rules ask this model instead of the built-in one.
