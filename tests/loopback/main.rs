@@ -16,6 +16,7 @@ mod rows;
 mod secrets;
 mod streams;
 mod tokens;
+mod tools;
 mod upstream;
 mod verdicts;
 mod websocket;

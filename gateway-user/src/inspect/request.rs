@@ -1,6 +1,7 @@
 //! Whole bodies: a request before a byte of it goes upstream, a reply that does not stream.
 
 mod document;
+mod payload;
 mod string;
 
 use crate::inspect::tools::{Because, Guard, History, Policy, Used, judge_whole};

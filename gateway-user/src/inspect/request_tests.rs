@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::Value;
 
 use super::*;
@@ -83,6 +85,35 @@ fn names_ids_and_payloads_are_no_text() {
     };
     check(&Anthropic, &source("base64"), None, &[]);
     check(&Anthropic, &source("text"), Some(&source("text").replace(KEY, "[KEY]")), &[Kind::User]);
+}
+
+#[test]
+fn base64_parts_are_read_where_they_are_text() {
+    let file = |url: &str| {
+        format!(
+            "{{\"messages\":[{{\"role\":\"user\",\"content\":[{{\"type\":\"image_url\",\"image_url\":{{\"url\":\"{url}\"}}}}]}}]}}"
+        )
+    };
+    let source = |data: &str| {
+        format!(
+            "{{\"messages\":[{{\"role\":\"user\",\"content\":[{{\"type\":\"document\",\"source\":\
+             {{\"data\":\"{data}\",\"type\":\"base64\"}}}}]}}]}}"
+        )
+    };
+    let encoded = |text: &str| BASE64_STANDARD.encode(text);
+    let data = |text: &str| format!("data:text/plain;base64,{}", encoded(text));
+    let text = |key: &str| format!("Größe: ???>>> {key} end");
+    let kinds = [Kind::User];
+    check(&OpenAiChat, &file(&data(&text(KEY))), Some(&file(&data(&text("[KEY]")))), &kinds);
+    check(&Anthropic, &source(&encoded(&text(KEY))), Some(&source(&encoded(&text("[KEY]")))), &kinds);
+    // Escaped slashes, as some writers of JSON set them.
+    let escaped = encoded(&text(KEY)).replace('/', "\\/");
+    check(&Anthropic, &source(&escaped), Some(&source(&encoded(&text("[KEY]")))), &kinds);
+    check(&Anthropic, &source(&encoded(&text("nothing"))), None, &[]);
+    let blocked = check(&Anthropic, &source(&encoded("forbidden-1234")), None, &kinds);
+    assert_eq!(blocked.action, Action::Block);
+    let picture: Vec<u8> = [0x89, b'P', b'N', b'G', 0].into_iter().chain(KEY.bytes()).collect();
+    check(&Anthropic, &source(&BASE64_STANDARD.encode(picture)), None, &[]);
 }
 
 #[test]

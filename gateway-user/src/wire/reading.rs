@@ -25,6 +25,8 @@ pub enum Form {
     Number,
     /// Bytes as they are: the document is no JSON.
     Raw,
+    /// The inside of a JSON string that is base64, or a `data:` URL of base64.
+    Base64,
 }
 
 /// How long the text of a piece goes on.
@@ -155,6 +157,8 @@ pub struct Reading {
     pub logprobs: Vec<(Span, u16)>,
     scopes: Vec<Open>,
     payloads: Vec<usize>,
+    /// Whether this is a document of its own, not an event of a stream.
+    whole: bool,
     blocks: u16,
     key: Vec<u8>,
 }
@@ -189,9 +193,11 @@ impl Reading {
 
     /// Reads `document`. On an error the reading holds what came before it and must not be trusted.
     ///
-    /// `odd` also reads keys that are free text, and long numbers, as text; streams leave them out.
+    /// `odd` also reads keys that are free text, and long numbers, as text, and payloads as [`Form::Base64`]; streams
+    /// leave them out.
     pub fn read(&mut self, document: &[u8], shape: &Shape, odd: bool) -> Result<(), JsonError> {
         self.clear();
+        self.whole = odd;
         let mut tokens = Tokens::new(document);
         let mut path = [(Shape::ROOT, 0u16); MAX_DEPTH as usize + 1];
         let mut next = (Shape::ROOT, 0u16);

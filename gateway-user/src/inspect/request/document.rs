@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::inspect::firewall::{Source, Watch};
+use crate::inspect::request::payload::Payload;
 use crate::inspect::request::string::scan_string;
 use crate::inspect::request::{Located, MOST_FINDINGS};
 use crate::inspect::tokens::{self, Known, Restored};
@@ -77,6 +78,13 @@ impl Document {
         document
     }
 
+    fn note(&mut self, piece: &Piece, finding: Finding) {
+        self.action = self.action.max(finding.action);
+        if self.findings.len() < MOST_FINDINGS {
+            self.findings.push(Located { channel: piece.channel, finding });
+        }
+    }
+
     /// The body with the edits; `None` if there are none, or if it is blocked anyway.
     pub fn edited(&self, body: &[u8]) -> Option<Vec<u8>> {
         if self.edits.is_empty() || self.action == Action::Block {
@@ -136,6 +144,9 @@ impl<'a> Judge<'a> {
     }
 
     fn piece(&mut self, piece: &Piece, document: &mut Document) {
+        if piece.form == Form::Base64 {
+            return self.payload(piece, document);
+        }
         let raw = piece.span.of(self.body);
         let mut decoded = std::mem::take(&mut self.decoded);
         decoded.clear();
@@ -189,22 +200,9 @@ impl<'a> Judge<'a> {
             places.push(raw, &mut self.decoded);
         }
         let text = if piece.escaped { &self.decoded } else { raw };
-        for finding in self.found.drain(..) {
-            let mut finding = finding;
-            if piece.signed && finding.action.enforces() {
-                finding.action = Action::Block;
-            }
-            let token = self
-                .tokens
-                .filter(|_| finding.action == Action::Tokenize)
-                .and_then(|tokens| tokens.token(self.engine, finding.rule, &value(piece, text, finding)));
-            if finding.action == Action::Tokenize && token.is_none() {
-                finding.action = Action::Redact;
-            }
-            document.action = document.action.max(finding.action);
-            if document.findings.len() < MOST_FINDINGS {
-                document.findings.push(Located { channel: piece.channel, finding });
-            }
+        for finding in std::mem::take(&mut self.found) {
+            let (finding, token) = self.decide(piece, text, finding);
+            document.note(piece, finding);
             if finding.action.enforces() {
                 let place = (places.source_start(finding.start), places.source_end(finding.end));
                 let mask = token.as_deref().unwrap_or(&self.engine.rule(finding.rule).mask);
@@ -215,6 +213,49 @@ impl<'a> Judge<'a> {
             let place = (places.source_start(start), places.source_end(end));
             document.edits.push(edit(piece, place, &value));
             document.restored += 1;
+        }
+    }
+
+    /// What is done about a finding in `text`, and the token that stands for its value.
+    fn decide(&self, piece: &Piece, text: &[u8], mut finding: Finding) -> (Finding, Option<String>) {
+        if piece.signed && finding.action.enforces() {
+            finding.action = Action::Block;
+        }
+        let token = self.tokens.filter(|_| finding.action == Action::Tokenize).and_then(|tokens| {
+            tokens.token(self.engine, finding.rule, &value(piece, text, finding))
+        });
+        if finding.action == Action::Tokenize && token.is_none() {
+            finding.action = Action::Redact;
+        }
+        (finding, token)
+    }
+
+    /// Judges what a payload of base64 holds, where that is text. An edit encodes the whole text anew.
+    fn payload(&mut self, piece: &Piece, document: &mut Document) {
+        let mut string = Cow::Borrowed(piece.span.of(self.body));
+        if piece.escaped {
+            let mut plain = Vec::with_capacity(string.len());
+            escape::decode(&string, &mut plain);
+            string = Cow::Owned(plain);
+        }
+        let Some(payload) = Payload::read(&string) else { return };
+        let text = payload.text();
+        scan_string(self.engine, self.direction, text, false, &mut self.inner, &mut self.found);
+        let source = Source { engine: self.engine, direction: self.direction, kind: piece.channel.kind };
+        self.firewall.whole(source, text, &mut self.found);
+        let mut edits = Vec::new();
+        for finding in std::mem::take(&mut self.found) {
+            let (finding, token) = self.decide(piece, text, finding);
+            document.note(piece, finding);
+            if finding.action.enforces() {
+                let mask = token.unwrap_or_else(|| self.engine.rule(finding.rule).mask.clone());
+                edits
+                    .push(Edit { span: Span::new(finding.start as usize, finding.end as usize), text: mask });
+            }
+        }
+        if !edits.is_empty() {
+            let text = payload.with_text(&splice(text, &mut edits));
+            document.edits.push(Edit { span: piece.span, text: escaped_for(Form::Text, &text) });
         }
     }
 }
@@ -230,7 +271,7 @@ fn value<'t>(piece: &Piece, text: &'t [u8], finding: Finding) -> Cow<'t, [u8]> {
             escape::decode(part, &mut plain);
             Cow::Owned(plain)
         }
-        Form::Json | Form::Text | Form::Raw => Cow::Borrowed(part),
+        Form::Json | Form::Text | Form::Raw | Form::Base64 => Cow::Borrowed(part),
     }
 }
 
@@ -253,7 +294,7 @@ pub fn escaped_for(form: Form, mask: &str) -> String {
     };
     match form {
         Form::Raw | Form::Number => mask.to_owned(),
-        Form::Text => inside(mask),
+        Form::Text | Form::Base64 => inside(mask),
         Form::Json => inside(&inside(mask)),
     }
 }

@@ -3,7 +3,7 @@
 use crate::wire::event::Kind;
 use crate::wire::json::Span;
 use crate::wire::reading::call::Named;
-use crate::wire::reading::{Piece, Reading, bit};
+use crate::wire::reading::{Form, Piece, Reading, bit};
 use crate::wire::shape::{Field, Scope};
 
 /// A scope that is still open.
@@ -112,11 +112,15 @@ impl Reading {
         }
     }
 
-    /// Removes the payload pieces recorded since `from`: they are base64, not text.
+    /// The payload pieces recorded since `from` are base64, not text; in streams they are left out.
     pub(super) fn drop_payloads(&mut self, from: usize) {
         for index in self.payloads.drain(from..).rev() {
-            let piece = self.pieces.remove(index);
-            self.facts.payload += piece.span.len() as u64;
+            self.facts.payload += self.pieces[index].span.len() as u64;
+            if self.whole {
+                self.pieces[index].form = Form::Base64;
+            } else {
+                self.pieces.remove(index);
+            }
         }
     }
 }

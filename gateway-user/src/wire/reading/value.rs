@@ -23,9 +23,12 @@ impl Reading {
                 lane = hash;
                 (Kind::Opaque, Form::Text, Reach::Unknown, false)
             }
-            Field::Url(_) if is_data_url(span.of(document)) => {
+            Field::Url(kind) if is_data_url(span.of(document)) => {
                 self.facts.payload += span.len() as u64;
-                return;
+                if !self.whole {
+                    return;
+                }
+                (kind, Form::Base64, Reach::Whole, false)
             }
             Field::ToolName(kind) => {
                 self.tool_name(span, escaped);
