@@ -94,7 +94,10 @@ async fn a_blocked_result_becomes_an_error_of_its_call() {
         assert_eq!((reply.status, reply.complete), (200, true), "{}", reply.text());
         let last = messages(&reply.text()).pop().expect("a message");
         assert_eq!((&last["id"], &last["result"]), (&json!(7), &Value::Null), "{last}");
-        assert!(last["error"]["message"].as_str().is_some_and(|text| text.contains("private-word")), "{last}");
+        assert!(
+            last["error"]["message"].as_str().is_some_and(|text| text.contains("private-word")),
+            "{last}"
+        );
     }
     gateway.stop().await;
 }

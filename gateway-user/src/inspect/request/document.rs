@@ -221,9 +221,10 @@ impl<'a> Judge<'a> {
         if piece.signed && finding.action.enforces() {
             finding.action = Action::Block;
         }
-        let token = self.tokens.filter(|_| finding.action == Action::Tokenize).and_then(|tokens| {
-            tokens.token(self.engine, finding.rule, &value(piece, text, finding))
-        });
+        let token = self
+            .tokens
+            .filter(|_| finding.action == Action::Tokenize)
+            .and_then(|tokens| tokens.token(self.engine, finding.rule, &value(piece, text, finding)));
         if finding.action == Action::Tokenize && token.is_none() {
             finding.action = Action::Redact;
         }

@@ -130,7 +130,16 @@ impl Spread {
                     (range.start()..=range.end()).for_each(|byte| set.add(usize::from(byte)));
                 }
             }),
-            HirKind::Class(Class::Unicode(_)) => self.one(from, |set| *set = Set::FULL),
+            // A character of up to four bytes, any of them.
+            HirKind::Class(Class::Unicode(_)) => {
+                let mut ends = 0;
+                (0..4).fold(from, |at, _| {
+                    let next = self.one(at, |set| *set = Set::FULL);
+                    ends |= next;
+                    next
+                });
+                ends
+            }
             HirKind::Repetition(repetition) => {
                 let most = repetition.max.unwrap_or(u32::MAX);
                 let (mut at, mut ends) = (from, if repetition.min == 0 { from } else { 0 });
