@@ -210,7 +210,7 @@ mod tests {
             (r"(?i)\b(?:phone|tel)[^0-9]{0,9}", "phone tel"),
             ("(?i)[a-z_]{0,9}(?:secret|api_?key)[=:]", "secret: secret= api_key: api_key= apikey: apikey="),
             ("[=:]", ""),
-            ("(?:^|;)abc", "abc"),
+            ("(?:^|;)abc", "abc ;abc"),
         ];
         for (pattern, expected) in cases {
             let words = needed(pattern);
