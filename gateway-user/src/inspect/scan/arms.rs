@@ -208,9 +208,9 @@ mod tests {
     fn contexts_have_words() {
         let cases = [
             (r"(?i)\b(?:phone|tel)[^0-9]{0,9}", "phone tel"),
-            ("(?i)[a-z_]{0,9}(?:secret|api_?key)[=:]", "secret api_key apikey"),
+            ("(?i)[a-z_]{0,9}(?:secret|api_?key)[=:]", "secret: secret= api_key: api_key= apikey: apikey="),
             ("[=:]", ""),
-            ("(?:^|;)abc", "abc"),
+            ("(?:^|;)abc", "abc ;abc"),
         ];
         for (pattern, expected) in cases {
             let words = needed(pattern);

@@ -130,13 +130,15 @@ impl Spread {
                     (range.start()..=range.end()).for_each(|byte| set.add(usize::from(byte)));
                 }
             }),
-            // One to four bytes.
+            // A character of up to four bytes, any of them.
             HirKind::Class(Class::Unicode(_)) => {
-                let next = |(at, ends): (u32, u32), _| {
-                    let at = self.one(at, |set| *set = Set::FULL);
-                    (at, ends | at)
-                };
-                (0..4).fold((from, 0), next).1
+                let mut ends = 0;
+                (0..4).fold(from, |at, _| {
+                    let next = self.one(at, |set| *set = Set::FULL);
+                    ends |= next;
+                    next
+                });
+                ends
             }
             HirKind::Repetition(repetition) => {
                 let most = repetition.max.unwrap_or(u32::MAX);

