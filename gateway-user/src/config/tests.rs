@@ -106,6 +106,17 @@ rules:
     card: {request: block}
     phone: {request: warn, reply: redact}
 tokens: {ttl: 36h, entries: 500}
+tool_calling: {enabled: true, duplicate_detection: true, max_duplicates: 4, max_iterations: 10}
+tools:
+  policy: [fs_safe, net_safe, shell_safe]
+  sandbox: workspace
+  allow: ['mcp__*', bash]
+  deny: '*delete*'
+  arguments:
+    - {tool: query, argument: sql, allow: '^select '}
+    - {argument: /options/force, deny: '^true$'}
+  commands: [terraform destroy]
+  refused: cut
 providers: gateway.yaml
 local: [ollama, vllm=127.0.0.1:8001, {llamacpp: '[::1]:8081'}]
 prices: [gateway.yaml]
@@ -148,6 +159,13 @@ websocket: refuse
     assert_eq!(config.rules.actions["card"].reply, None);
     assert_eq!(config.tokens, Tokens { ttl: Duration::from_secs(36 * 3600), entries: 500 });
     assert_eq!(explained(&config, "tokens.ttl").0, "36h");
+    assert_eq!((config.tool_calling.max_duplicates, config.tool_calling.max_iterations), (4, Some(10)));
+    assert_eq!(config.tools.sandbox, [file.0.join("workspace")]);
+    assert_eq!(config.tools.policies, [ToolPolicy::FsSafe, ToolPolicy::NetSafe, ToolPolicy::ShellSafe]);
+    assert_eq!(
+        explained(&config, "tools.arguments").0,
+        "query sql (allow ^select ), * /options/force (deny ^true$)"
+    );
     assert_eq!((config.limits.header_bytes, config.limits.request_bytes), (1 << 20, 64 << 20));
     assert_eq!(
         explained(&config, "rules.actions").0,
@@ -263,6 +281,16 @@ fn shapes_and_syntax_are_told_with_their_place() {
         &["1:15: `5` is not a time such as 12h or 30d, from 60 to 31536000 s"],
     );
     check("token", "rules: {actions: {email: {reply: tokenize}}}\n", &["`tokenize` is for requests"]);
+    check("sandbox", "tools: {policy: fs_safe}\n", &["1:17: fs_safe needs the folder", "`tools.sandbox`"]);
+    check("policy", "tools: {policy: fs_save}\n", &["1:17: `fs_save` is none of", "did you mean `fs_safe`?"]);
+    check("argument", "tools: {arguments: [{tool: x, argument: y}]}\n", &["needs `allow` or `deny`"]);
+    check("no argument", "tools: {arguments: [{deny: x}]}\n", &["needs `argument`"]);
+    check(
+        "pattern",
+        "tools: {arguments: [{argument: y, deny: '('}]}\n",
+        &["`(` is not a regular expression"],
+    );
+    check("flag", "tool_calling: {enabled: maybe}\n", &["1:25: `maybe` is neither true nor false"]);
     check("control", "mode: \u{1}\n", &["not YAML"]);
     let deep = format!("mode: {}{}\n", "[".repeat(5000), "]".repeat(5000));
     check("deep", &deep, &["not YAML"]);

@@ -34,7 +34,7 @@ impl Ask {
         let model = named.ok_or("model is missing")?.to_owned();
         let lists = ["messages", "input", "contents"].into_iter();
         let messages = lists.filter_map(|list| root[list].as_array()).next().map_or(&[][..], Vec::as_slice);
-        let message = match root["prompt"].as_str().or(root["input"].as_str()) {
+        let message = match root["prompt"].as_str().or(root["input"].as_str()).or(root["message"].as_str()) {
             Some(prompt) => prompt.to_owned(),
             None => messages.iter().rev().find_map(user_text).unwrap_or_default(),
         };
@@ -45,11 +45,14 @@ impl Ask {
         let prompt: Vec<&str> = message.lines().filter(|line| !line.trim().starts_with("#sim")).collect();
         Ok(Ask {
             model,
-            stream: root["stream"].as_bool().unwrap_or(false) || path.ends_with(":streamGenerateContent"),
+            stream: streams(path, &root["stream"]),
             include_usage: root["stream_options"]["include_usage"].as_bool().unwrap_or(false),
             prompt: prompt.join("\n"),
             script,
-            tool: root["tools"].as_array().and_then(|tools| tools.iter().find_map(tool_name)),
+            tool: root["tools"]
+                .as_array()
+                .or(root["toolConfig"]["tools"].as_array())
+                .and_then(|tools| tools.iter().find_map(tool_name)),
             tool_result: messages.last().and_then(tool_result),
             input: (body.len() as u64).div_ceil(4),
         })
@@ -83,14 +86,25 @@ fn chunks(text: &str, size: usize) -> Vec<String> {
     letters.chunks(size).map(|part| part.iter().collect()).collect()
 }
 
-/// The model in a path like `/v1/models/NAME:generateContent`.
+/// Whether a stream is asked for, by the path or by the field `stream`.
+fn streams(path: &str, asked: &Value) -> bool {
+    let ends = [":streamGenerateContent", "/converse-stream", "/invoke-with-response-stream"];
+    // Ollama streams unless it is told not to.
+    ends.iter().any(|end| path.ends_with(end)) || asked.as_bool().unwrap_or(path.starts_with("/api/"))
+}
+
+/// The model in a path like `/v1/models/NAME:generateContent` or `/model/NAME/converse`.
 fn model_of(path: &str) -> Option<&str> {
+    if let Some((model, _)) = path.strip_prefix("/model/").and_then(|rest| rest.split_once('/')) {
+        return Some(model);
+    }
     path.rsplit('/').next()?.split_once(':').map(|(model, _)| model)
 }
 
 /// The name of an offered tool, or of the first function in a group of them.
 fn tool_name(tool: &Value) -> Option<String> {
     let name = tool["function"]["name"].as_str().or(tool["name"].as_str());
+    let name = name.or(tool["toolSpec"]["name"].as_str());
     name.or(tool["functionDeclarations"][0]["name"].as_str()).map(str::to_owned)
 }
 

@@ -4,7 +4,7 @@ use http::request::Parts;
 
 use super::ask::Ask;
 use super::serve::Part;
-use super::{anthropic, gemini, openai, responses};
+use super::{anthropic, bedrock, cohere, gemini, ollama, openai, responses};
 
 /// Which shapes to answer in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +15,16 @@ pub(super) enum Dialect {
     /// Streams as events, or as one JSON array.
     Gemini {
         array: bool,
+    },
+    Ollama {
+        chat: bool,
+    },
+    Bedrock {
+        converse: bool,
+    },
+    /// Version 1 streams lines.
+    Cohere {
+        first: bool,
     },
 }
 
@@ -35,6 +45,12 @@ impl Dialect {
         let google = ["/v1beta/", "/v1alpha/", "/publishers/"].iter().any(|part| path.contains(part));
         if google || path.contains(":generateContent") || path.contains(":streamGenerateContent") {
             Dialect::Gemini { array: !events }
+        } else if let Some(chat) = path.starts_with("/api/").then(|| path.ends_with("/chat")) {
+            Dialect::Ollama { chat }
+        } else if path.starts_with("/model/") {
+            Dialect::Bedrock { converse: path.contains("/converse") }
+        } else if ["/v1/chat", "/v2/chat", "/v1/embed", "/v2/embed"].contains(&path) {
+            Dialect::Cohere { first: path == "/v1/chat" }
         } else if path.contains("/messages") || parts.headers.contains_key("anthropic-version") {
             Dialect::Anthropic
         } else if path.ends_with("/responses") {
@@ -51,20 +67,27 @@ impl Dialect {
             Dialect::Responses => responses::whole(ask, text, output),
             Dialect::Anthropic => anthropic::whole(ask, text, output),
             Dialect::Gemini { .. } => gemini::whole(ask, text, output),
+            Dialect::Ollama { chat } => ollama::whole(ask, text, output, chat),
+            Dialect::Bedrock { converse } => bedrock::whole(ask, text, output, converse),
+            Dialect::Cohere { first } => cohere::whole(ask, text, output, first),
         }
     }
 
     /// One part of a streamed answer as its bytes; empty where the dialect writes nothing for it.
-    pub(super) fn event(self, ask: &Ask, part: Part<'_>, said: &mut Said) -> String {
+    pub(super) fn event(self, ask: &Ask, part: Part<'_>, said: &mut Said) -> Vec<u8> {
         if let Part::Text(text) | Part::ToolArguments(text) = part {
             said.text.push_str(text);
         }
-        match self {
+        let text = match self {
             Dialect::OpenAi => openai::event(ask, part),
             Dialect::Responses => responses::events(ask, part, said),
             Dialect::Anthropic => anthropic::event(ask, part),
             Dialect::Gemini { array } => gemini::event(ask, part, array, said),
-        }
+            Dialect::Ollama { chat } => ollama::event(ask, part, chat, &said.text),
+            Dialect::Bedrock { converse } => return bedrock::event(ask, part, converse),
+            Dialect::Cohere { first } => cohere::event(ask, part, first, &said.text),
+        };
+        text.into_bytes()
     }
 
     /// An error body.
@@ -73,15 +96,18 @@ impl Dialect {
             Dialect::OpenAi | Dialect::Responses => openai::error(status, message),
             Dialect::Anthropic => anthropic::error(status, message),
             Dialect::Gemini { .. } => gemini::error(status, message),
+            Dialect::Ollama { .. } => ollama::error(message),
+            Dialect::Bedrock { .. } => bedrock::error(message),
+            Dialect::Cohere { .. } => cohere::error(message),
         }
     }
 
     /// The list of models.
     pub(super) fn models(self) -> String {
         match self {
-            Dialect::OpenAi | Dialect::Responses => openai::models(),
             Dialect::Anthropic => anthropic::models(),
             Dialect::Gemini { .. } => gemini::models(),
+            _ => openai::models(),
         }
     }
 
@@ -91,7 +117,8 @@ impl Dialect {
         match self {
             Dialect::Gemini { .. } => format!(r#"{{"totalTokens":{tokens}}}"#),
             Dialect::Responses => format!(r#"{{"object":"response.input_tokens","input_tokens":{tokens}}}"#),
-            Dialect::OpenAi | Dialect::Anthropic => format!(r#"{{"input_tokens":{tokens}}}"#),
+            Dialect::Bedrock { .. } => bedrock::token_count(ask),
+            _ => format!(r#"{{"input_tokens":{tokens}}}"#),
         }
     }
 
@@ -99,6 +126,8 @@ impl Dialect {
     pub(super) fn embedding(self, ask: &Ask) -> String {
         match self {
             Dialect::Gemini { .. } => gemini::embedding(),
+            Dialect::Ollama { .. } => ollama::embedding(ask),
+            Dialect::Cohere { .. } => cohere::embedding(),
             _ => openai::embedding(ask),
         }
     }
@@ -107,6 +136,9 @@ impl Dialect {
     pub(super) fn stream_type(self) -> &'static str {
         match self {
             Dialect::Gemini { array: true } => "application/json; charset=UTF-8",
+            Dialect::Ollama { .. } => "application/x-ndjson",
+            Dialect::Bedrock { .. } => "application/vnd.amazon.eventstream",
+            Dialect::Cohere { first: true } => "application/stream+json",
             _ => "text/event-stream; charset=utf-8",
         }
     }

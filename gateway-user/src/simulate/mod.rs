@@ -1,4 +1,4 @@
-//! The simulated provider: an OpenAI, Anthropic and Gemini stand-in for the demo and for every test, with its own root.
+//! The simulated provider: a stand-in for the APIs of LLM providers, for the demo and for every test, with its own root.
 //!
 //! It speaks HTTP/1.1 and HTTP/2, in plain text and over TLS, needs no key and no network, and answers as the
 //! request asks it to (see [`Script`]). It keeps what it received and sent, so that "this never left the machine"
@@ -6,10 +6,14 @@
 
 mod anthropic;
 mod ask;
+mod bedrock;
 mod chatgpt;
+mod cohere;
 mod dialect;
 mod gemini;
 mod log;
+mod mcp;
+mod ollama;
 mod openai;
 mod playback;
 mod responses;

@@ -16,6 +16,7 @@ use super::ask::Ask;
 use super::chatgpt;
 use super::dialect::{Dialect, Said};
 use super::log::Outcome;
+use super::mcp;
 use super::server::Shared;
 use super::websocket;
 use crate::wire::encoding::{Bounds, Decoder, EncodingError};
@@ -31,13 +32,20 @@ const ANSWERED: &[&str] = &[
     "/messages",
     ":generateContent",
     ":streamGenerateContent",
+    "/chat",
+    "/api/generate",
+    "/converse",
+    "/converse-stream",
+    "/invoke",
+    "/invoke-with-response-stream",
 ];
 
 /// Ends of paths that ask for the number of tokens.
-const COUNTED: &[&str] = &["/messages/count_tokens", "/responses/input_tokens", ":countTokens"];
+const COUNTED: &[&str] =
+    &["/messages/count_tokens", "/responses/input_tokens", ":countTokens", "/count-tokens"];
 
 /// Ends of paths that ask for embeddings.
-const EMBEDDED: &[&str] = &["/embeddings", ":embedContent"];
+const EMBEDDED: &[&str] = &["/embeddings", ":embedContent", "/embed"];
 
 /// Starts of paths to which programs report about themselves.
 const TELEMETRY: &[&str] = &["/api/event_logging/", "/otlp/", "/log"];
@@ -81,6 +89,19 @@ pub(super) async fn answer(
     }
     if parts.method == Method::POST && TELEMETRY.iter().any(|known| path.starts_with(known)) {
         return Ok(exchange.whole(200, "{}".to_owned()));
+    }
+    if parts.method == Method::POST && path == "/mcp" {
+        return Ok(match mcp::answer(&body) {
+            Ok(mcp::Answer::Message(text)) => exchange.whole(200, text),
+            Ok(mcp::Answer::Events(text)) => {
+                let mut answer = exchange.whole(200, text);
+                let kind = HeaderValue::from_static("text/event-stream");
+                answer.headers_mut().insert(header::CONTENT_TYPE, kind);
+                answer
+            }
+            Ok(mcp::Answer::Accepted) => exchange.whole(202, String::new()),
+            Err(what) => exchange.error(400, &what),
+        });
     }
     let ends = |ends: &[&str]| ends.iter().any(|end| path.ends_with(end));
     if parts.method != Method::POST || !(ends(ANSWERED) || ends(COUNTED) || ends(EMBEDDED)) {

@@ -106,7 +106,8 @@ impl Gate {
             }
         }
         if let [Piece { form: Form::Raw, span, .. }] = reading.pieces[..]
-            && let Some(call) = self.calls.iter().rposition(|live| !live.closed)
+            && let Some(call) =
+                self.calls.iter().rposition(|live| !live.closed || matches!(live.state, State::Refused(_)))
         {
             self.bits.push(Bit { call, what: What::Rest, span });
         }

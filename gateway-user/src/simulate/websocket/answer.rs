@@ -93,7 +93,7 @@ async fn put(
     said: &mut Said,
     part: Part<'_>,
 ) -> io::Result<()> {
-    let events = Dialect::Responses.event(ask, part, said);
+    let events = String::from_utf8(Dialect::Responses.event(ask, part, said)).map_err(io::Error::other)?;
     for payload in events.lines().filter_map(|line| line.strip_prefix("data: ")) {
         peer.send(Kind::Text, payload.as_bytes()).await?;
         socket.sent(number, payload.as_bytes());

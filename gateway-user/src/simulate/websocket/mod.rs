@@ -4,6 +4,7 @@
 //! one whose window ends with each message, and `frame=N` cuts messages into frames of N bytes.
 
 mod answer;
+mod live;
 mod peer;
 mod realtime;
 
@@ -115,6 +116,9 @@ impl Socket {
         }
         if path.ends_with("/realtime") {
             return realtime::serve(self, peer).await;
+        }
+        if path.ends_with("BidiGenerateContent") {
+            return live::serve(self, peer).await;
         }
         while let Some(message) = peer.next().await? {
             let number = self.log(&message.payload);
