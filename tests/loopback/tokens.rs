@@ -11,7 +11,15 @@ use gateway_tests::{chat, messages, provider};
 use serde_json::{Value, json};
 
 const MAIL: &str = "grace.hopper@navy-yard.org";
-const CONFIG: &str = "rules:\n  actions:\n    email: {request: tokenize, reply: redact}\n";
+/// The one rule that is looked at; the others are off, because it takes an unoptimised gateway long to compile them.
+const CONFIG: &str = "rules:
+  actions:
+    email: {request: tokenize, reply: redact}
+    pii: {request: allow, reply: allow}
+    secret: {request: allow, reply: allow}
+    injection: {request: allow, reply: allow}
+    toxicity: {request: allow, reply: allow}
+";
 
 async fn start(provider: &Provider, state: &State) -> Gateway {
     let config = state.file("gateway.yaml", CONFIG);

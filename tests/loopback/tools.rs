@@ -200,6 +200,7 @@ async fn tools(gateway: &Gateway) -> Vec<Value> {
     records[0]["tools"].as_array().cloned().unwrap_or_default()
 }
 
+/// All three checks.
 const SAFE: &str = "tools: {policy: [fs_safe, net_safe, shell_safe], sandbox: work}\n";
 
 #[tokio::test]

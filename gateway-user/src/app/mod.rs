@@ -40,7 +40,7 @@ use crate::{
     config::{Config, Dictionary, Mode, Place},
     flow::{Coverage, Remembered, Running, Services, Untrusted},
     identity::Digester,
-    inspect::{Action, Engine, RuleSet, tools::Policy},
+    inspect::{Action, Category, Engine, RuleSet, tools::Policy},
     ledger::{Budget, Ledger, Nanos, Prices, ScopeName, Window},
     provider::Catalog,
     store::{Sled, Store},
@@ -316,7 +316,10 @@ pub fn rules(config: &Config) -> anyhow::Result<RuleSet> {
     }
     security::apply(&mut rules, &config.security)?;
     rules.disable(&config.rules.disable)?;
-    for (name, actions) in &config.rules.actions {
+    // What is said of a category holds for its rules, but for those of which something is said by name.
+    let (named, whole): (Vec<_>, Vec<_>) =
+        config.rules.actions.iter().partition(|(name, _)| Category::parse(name).is_none());
+    for (name, actions) in whole.into_iter().chain(named) {
         for (direction, wanted) in [(Direction::Request, actions.request), (Direction::Reply, actions.reply)]
         {
             if let Some(wanted) = wanted {

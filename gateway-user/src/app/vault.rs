@@ -1,23 +1,25 @@
 //! Keeps the vault of tokens in the store, sealed, so that a restarted gateway still gives values back.
 
+mod seal;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use anyhow::Context;
-use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::hmac;
 use jiff::Timestamp;
 
+use self::seal::{Seal, key, place};
 use super::secret;
 use crate::{
     config::Config,
-    inspect::tokens::{Bounds, Change, Code, Kept, MOST_BYTES, Owner, Place, Standing, Vault},
+    inspect::tokens::{Bounds, Change, Kept, MOST_BYTES, Place, Vault},
     store::{Batch, Scan, Store, Tree},
 };
 
-/// Owner (16 bytes) and code (8 bytes, big-endian) → nonce (12 bytes) and what is sealed, see [`write`].
+/// Owner (16 bytes) and code (8 bytes, big-endian) → nonce (12 bytes) and what is sealed, see [`Seal`].
 const VALUES: Tree = Tree::named("tokens.value");
 
 /// Changes that may wait to be written. More than that are not: what a restart then forgets, the next request that
@@ -29,9 +31,6 @@ const TOGETHER: usize = 1024;
 
 /// Entries read at once.
 const PAGE: usize = 4096;
-
-/// The first byte of what is sealed; it changes with the layout.
-const LAYOUT: u8 = 1;
 
 /// A vault and the thread that writes it down.
 pub struct Keeper {
@@ -158,55 +157,3 @@ fn read(store: &dyn Store, seal: &Seal, bounds: Bounds) -> anyhow::Result<Vec<(P
     store.write(gone)?;
     Ok(all)
 }
-
-fn key(place: Place) -> Vec<u8> {
-    [place.owner.0.as_slice(), &place.code.0.to_be_bytes()].concat()
-}
-
-fn place(key: &[u8]) -> Option<Place> {
-    let (owner, code) = key.split_first_chunk::<16>()?;
-    Some(Place { owner: Owner(*owner), code: Code(u64::from_be_bytes(code.try_into().ok()?)) })
-}
-
-/// Seals entries with AES-256-GCM (NIST SP 800-38D) and random nonces; the key of the entry is authenticated with it.
-struct Seal(RandomizedNonceKey);
-
-impl Seal {
-    fn new(key: &[u8; 32]) -> anyhow::Result<Seal> {
-        let key = RandomizedNonceKey::new(&AES_256_GCM, key);
-        Ok(Seal(key.map_err(|_| anyhow::anyhow!("the cipher for tokens cannot be set up"))?))
-    }
-
-    fn close(&self, place: Place, kept: &Kept) -> Option<Vec<u8>> {
-        let mut text = write(kept);
-        let nonce = self.0.seal_in_place_append_tag(Aad::from(key(place)), &mut text).ok()?;
-        Some([nonce.as_ref().as_slice(), &text].concat())
-    }
-
-    fn open(&self, place: Place, sealed: &[u8]) -> Option<Kept> {
-        let (nonce, text) = sealed.split_first_chunk::<NONCE_LEN>()?;
-        let mut text = text.to_vec();
-        let nonce = Nonce::assume_unique_for_key(*nonce);
-        parse(self.0.open_in_place(nonce, Aad::from(key(place)), &mut text).ok()?)
-    }
-}
-
-/// Layout (1 byte), seconds since 1970 (8, big-endian), standing (1), length of the rule's id (1), that id, value.
-fn write(kept: &Kept) -> Vec<u8> {
-    let standing = STANDINGS.iter().position(|known| *known == kept.standing).unwrap_or(0) as u8;
-    let length = u8::try_from(kept.rule.len()).expect("ids of rules have at most 64 bytes");
-    let seen = kept.seen.to_be_bytes();
-    [&[LAYOUT], seen.as_slice(), &[standing, length], kept.rule.as_bytes(), kept.value.as_bytes()].concat()
-}
-
-fn parse(text: &[u8]) -> Option<Kept> {
-    let rest = text.strip_prefix(&[LAYOUT])?;
-    let (seen, rest) = rest.split_first_chunk::<8>()?;
-    let ([standing, length], rest) = rest.split_first_chunk::<2>()?;
-    let (rule, value) = std::str::from_utf8(rest).ok()?.split_at_checked(usize::from(*length))?;
-    let standing = *STANDINGS.get(usize::from(*standing))?;
-    Some(Kept { rule: rule.into(), value: value.into(), seen: u64::from_be_bytes(*seen), standing })
-}
-
-/// By number in what is sealed.
-const STANDINGS: [Standing; 3] = [Standing::Alone, Standing::Around, Standing::Known];

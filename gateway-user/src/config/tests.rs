@@ -144,6 +144,7 @@ workers: 2
 apps: [{cgroup: a, mode: warn}]
 metrics: '[::1]:9464'
 websocket: refuse
+signed_requests: pass
 ";
     let file = File::new("every", text);
     let config = Layers::new().file(file.path()).load().unwrap();

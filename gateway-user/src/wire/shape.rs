@@ -138,6 +138,9 @@ struct Node {
     free_keys: bool,
 }
 
+/// A path, and what it means.
+pub type Row = (&'static str, Field);
+
 /// A compiled table of fields.
 #[derive(Debug)]
 pub struct Shape {
@@ -150,12 +153,12 @@ impl Shape {
     /// Compiles rows of path and meaning. A path is keys joined by dots; `[]` is any item of an array; a last part
     /// `**` gives the meaning of everything below that no other row names (nearest such row wins). Where several rows have
     /// one path the last wins.
-    pub fn new(rows: &[(&'static str, Field)]) -> Shape {
+    pub fn new(rows: &[Row]) -> Shape {
         Shape::below(&[("", rows)])
     }
 
     /// Compiles several tables, each of which stands below a path of its own; the empty path is the document itself.
-    pub fn below(tables: &[(&'static str, &[(&'static str, Field)])]) -> Shape {
+    pub fn below(tables: &[(&'static str, &[Row])]) -> Shape {
         let mut shape = Shape { nodes: Vec::new() };
         shape.add(Field::Unknown);
         let unknown = shape.add_rest(Field::Unknown);

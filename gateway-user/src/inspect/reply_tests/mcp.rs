@@ -38,7 +38,7 @@ fn results_and_what_the_server_says_itself_are_judged() {
         json!({"jsonrpc": "2.0", "id": 3, "error": {"code": -32602, "message": KEY, "data": {"x": KEY}}});
     let odd = json!({"jsonrpc": "2.0", "method": "notifications/message", "params": {"data": {"brand": ["new", KEY]}}});
     for message in [result(json!(1), KEY), call, tools, error, odd, json!([result(json!(1), KEY)])] {
-        let outcome = check(&Mcp, ReplyOptions::default(), sse(&[message.clone()]).as_bytes());
+        let outcome = check(&Mcp, ReplyOptions::default(), sse(std::slice::from_ref(&message)).as_bytes());
         assert!(!String::from_utf8_lossy(&outcome.bytes).contains(KEY), "{message}");
     }
 }

@@ -9,7 +9,7 @@ use crate::inspect::request::payload::Payload;
 use crate::inspect::request::string::scan_string;
 use crate::inspect::request::{Located, MOST_FINDINGS};
 use crate::inspect::tokens::{self, Known, Restored};
-use crate::inspect::{Action, Engine, Finding, Tokens};
+use crate::inspect::{Action, Category, Engine, Finding, Tokens};
 use crate::wire::edit::{Edit, splice};
 use crate::wire::escape;
 use crate::wire::event::{Channel, Direction, Kind};
@@ -164,6 +164,10 @@ impl<'a> Judge<'a> {
         let direction = if piece.signed { Direction::Reply } else { self.direction };
         let json = piece.form == Form::Json;
         scan_string(self.engine, direction, text, json, &mut self.inner, &mut self.found);
+        if piece.channel.kind == Kind::ToolDefinition {
+            // Examples in a schema are nobody's, and an edited one breaks the tool.
+            self.found.retain(|found| self.engine.rule(found.rule).category != Category::Pii);
+        }
         if let Some(tokens) = self.tokens {
             self.tokens(tokens, piece, text);
         }

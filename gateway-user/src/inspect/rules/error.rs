@@ -133,9 +133,9 @@ pub enum Problem {
         /// The key.
         key: &'static str,
     },
-    /// A pattern that matches bytes outside ASCII.
+    /// A pattern that matches parts of characters outside ASCII.
     #[error(
-        "`{key}` must match ASCII only, or a match could cut a character; write negated classes positively, and other scripts as `words`"
+        "`{key}` must match ASCII only, or a match could cut a character; write negated classes positively, and other scripts as `words` or as `(?u:[…])`"
     )]
     NotAscii {
         /// The key.

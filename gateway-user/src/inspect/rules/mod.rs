@@ -41,6 +41,7 @@ const BUILTIN: &[(&str, &str)] = &[
     ("secrets-services.yaml (built in)", include_str!("../../../data/rules/secrets-services.yaml")),
     ("secrets-data.yaml (built in)", include_str!("../../../data/rules/secrets-data.yaml")),
     ("secrets-keys.yaml (built in)", include_str!("../../../data/rules/secrets-keys.yaml")),
+    ("internal.yaml (built in)", include_str!("../../../data/rules/internal.yaml")),
     ("pii_contact.yaml (built in)", include_str!("../../../data/rules/pii_contact.yaml")),
     ("pii_money.yaml (built in)", include_str!("../../../data/rules/pii_money.yaml")),
     ("pii_device.yaml (built in)", include_str!("../../../data/rules/pii_device.yaml")),

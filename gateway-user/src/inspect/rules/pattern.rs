@@ -1,4 +1,4 @@
-//! What a pattern must be, so that a stream can be scanned with it: bounded, ASCII, decided within one byte.
+//! What a pattern must be, so that a stream can be scanned with it: bounded, of whole characters, decided within one byte.
 
 use regex_syntax::ParserBuilder;
 use regex_syntax::hir::{Class, Hir, HirKind, Look, LookSet};

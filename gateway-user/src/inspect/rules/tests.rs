@@ -39,7 +39,7 @@ fn what_is_wrong_is_said() {
         (r"pattern: '\bab'", "not at its start"),
         ("pattern: 'ab$'", "ASCII word boundaries"),
         ("pattern: '[^a]b'", "must match ASCII only"),
-        ("pattern: 'é'", "must match ASCII only"),
+        (r"pattern: '\xC3'", "must match ASCII only"),
         ("pattern: 'a', words: [ab]", "exactly one of"),
         ("mask: x", "exactly one of"),
         ("pattern: 'a', tail: 'ab'", "one class"),
@@ -99,6 +99,7 @@ fn rules_are_replaced_disabled_and_changed() {
             ("jwt", _) => Action::Allow,
             (_, Category::Injection | Category::Toxicity) => continue,
             (_, Category::Pii) => Action::Block,
+            (_, Category::Dictionary) => Action::Allow,
             ("azure-shared-access-signature", _) => Action::Warn,
             _ => Action::Redact,
         };

@@ -8,6 +8,7 @@ use regex_automata::dfa::{Automaton as _, StartKind, dense};
 use regex_automata::util::primitives::StateID;
 use regex_automata::util::start;
 
+use super::arms;
 use super::history::Past;
 use super::keywords::{Keywords, Seen};
 use super::machine::{self, Way};
@@ -25,6 +26,8 @@ pub(super) struct Before {
     start: StateID,
     /// The words it begins with, in lower case, when run forwards.
     pub words: Vec<Vec<u8>>,
+    /// The words one of which it has.
+    pub needed: Vec<Vec<u8>>,
 }
 
 impl Before {
@@ -34,20 +37,21 @@ impl Before {
     /// [`Problem::TooLarge`] beyond the bound of one automaton.
     pub fn new(pattern: &str) -> Result<Before, Problem> {
         let words = Keywords::of(pattern);
+        let needed = arms::needed(pattern);
         let most = if words.is_empty() { machine::MAX_AUTOMATON } else { SMALL };
         match Before::compiled(pattern, Way::Backward, most) {
             Err(Problem::TooLarge { .. }) if !words.is_empty() => {
                 let forward = Before::compiled(pattern, Way::Forward, machine::MAX_AUTOMATON)?;
-                Ok(Before { words, ..forward })
+                Ok(Before { words, needed, ..forward })
             }
-            other => other,
+            backward => Ok(Before { needed, ..backward? }),
         }
     }
 
     fn compiled(pattern: &str, way: Way, most: usize) -> Result<Before, Problem> {
         let dfa = machine::build_within(&[pattern], StartKind::Anchored, way, most)?;
         let start = start_after(&dfa, None);
-        Ok(Before { dfa, way, start, words: Vec::new() })
+        Ok(Before { dfa, way, start, words: Vec::new(), needed: Vec::new() })
     }
 
     /// Whether the context stands right before a place. `seen` are the words before it.

@@ -2,14 +2,16 @@
 
 use regex_syntax::hir::literal::Extractor;
 
+use super::arms::Arms;
 use super::before::Before;
 use super::engine::Code;
-use super::filter::{Filter, likelihood};
+use super::filter::{Filter, Sort, likelihood};
+use super::gate::Gate;
 use super::keywords::Keywords;
-use super::lead::{self, Lead};
+use super::lead::Lead;
+use super::lists::Lists;
 use super::machine::{Kind, Machine};
 use super::need::{MOST_NEEDS, Need, Needed};
-use super::starts::{Entry, Starts};
 use crate::inspect::rules::{
     ByteSet, MAX_AFTER, Matcher, Problem, Rule, RuleError, RuleErrors, has_assertions, parse_bytes,
 };
@@ -31,11 +33,12 @@ const OFTEN: f32 = 1e-4;
 pub(super) struct Built {
     pub machines: Vec<Machine>,
     pub codes: Vec<Code>,
-    pub starts: [[Starts; 2]; 2],
+    pub lists: [[Lists; 2]; 2],
     pub filters: [Filter; 2],
     pub needs: [Vec<Needed>; 2],
     pub befores: Vec<Before>,
     pub keywords: Keywords,
+    pub arms: Arms,
 }
 
 /// What a rule does with the holdback in a direction.
@@ -77,6 +80,7 @@ pub(super) fn machines(rules: &[&Rule], cap: Action) -> Result<Built, RuleErrors
         codes: Vec::new(),
         befores: Vec::new(),
         texts: Vec::new(),
+        arms: Arms::new([].into_iter()),
         errors: Vec::new(),
     };
     build.codes();
@@ -88,13 +92,23 @@ pub(super) fn machines(rules: &[&Rule], cap: Action) -> Result<Built, RuleErrors
     }
     let keywords = Keywords::new(build.befores.iter().map(|before| before.words.as_slice()))
         .map_err(|problem| RuleErrors::one("rules", None, problem))?;
+    build.arms = Arms::new(build.befores.iter().map(|before| before.needed.as_slice()));
     let directions = [Direction::Request, Direction::Reply];
-    let starts = [false, true].map(|inner| directions.map(|direction| build.starts(direction, inner)));
     let [(request, request_needs), (reply, reply_needs)] =
         directions.map(|direction| build.filter(direction));
+    let lists = [false, true].map(|inner| directions.map(|direction| build.lists(direction, inner)));
     let machines = build.built.into_iter().map(|(machine, _)| machine).collect();
     let (filters, needs) = ([request, reply], [request_needs, reply_needs]);
-    Ok(Built { machines, codes: build.codes, starts, filters, needs, befores: build.befores, keywords })
+    Ok(Built {
+        machines,
+        codes: build.codes,
+        lists,
+        filters,
+        needs,
+        befores: build.befores,
+        arms: build.arms,
+        keywords,
+    })
 }
 
 struct Build<'r> {
@@ -106,6 +120,7 @@ struct Build<'r> {
     befores: Vec<Before>,
     /// The contexts as written.
     texts: Vec<String>,
+    arms: Arms,
     errors: Vec<RuleError>,
 }
 
@@ -220,7 +235,9 @@ impl Build<'_> {
         let reach = group.rules.iter().map(|index| self.rule(*index).info.max_length).max().unwrap_or(0);
         let machine = self.built.len() as u16;
         let rules = group.rules.clone();
-        let machine_of = |kind| Machine { before: group.before, ..Machine::new(kind, reach, enforces) };
+        let rules_of: Vec<&Rule> = group.rules.iter().map(|rule| self.rules[rule.get()]).collect();
+        let gate = Some(Gate::new(&rules_of));
+        let machine_of = |kind| Machine { before: group.before, gate, ..Machine::new(kind, reach, enforces) };
         self.built.push((machine_of(kind), Some(group.clone())));
         for index in rules {
             self.codes[index.get()].machine = machine;
@@ -268,37 +285,46 @@ impl Build<'_> {
             for index in &group.rules {
                 let rule = self.rules[index.get()];
                 for lead in Lead::of(rule) {
-                    let often = likelihood(&lead) > OFTEN && needs.len() < MOST_NEEDS;
+                    let armed =
+                        group.before.is_some_and(|it| !self.befores[usize::from(it)].needed.is_empty());
+                    let often = !armed && likelihood(&lead) > OFTEN && needs.len() < MOST_NEEDS;
                     let need = rule.matcher.head().filter(|_| often).and_then(Need::of);
                     needs.extend(need.clone().map(|need| (leads.len(), need)));
-                    leads.push((lead, need.is_some()));
+                    let sort = match (armed, &need) {
+                        (true, _) => Sort::Armed,
+                        (false, Some(_)) => Sort::Apart,
+                        (false, None) => Sort::Free,
+                    };
+                    leads.push((lead, sort));
                     owners.push(number);
                 }
             }
         }
         let (filter, bits) = Filter::new(&leads);
-        for (owner, bit) in owners.iter().zip(&bits) {
-            self.built[*owner].0.bits[direction as usize] |= bit;
+        for ((owner, bit), (_, sort)) in owners.iter().zip(&bits).zip(&leads) {
+            let machine = &mut self.built[*owner].0;
+            machine.bits[direction as usize] |= bit;
+            if let Some(before) = machine.before.filter(|_| *sort == Sort::Armed) {
+                self.arms.bits[usize::from(before)][direction as usize] |= bit;
+            }
         }
         (filter, needs.into_iter().map(|(lead, need)| (need, bits[lead])).collect())
     }
 
-    fn starts(&self, direction: Direction, inner: bool) -> Starts {
-        let entry = |(number, (machine, group)): (usize, &(Machine, Option<Group>))| {
-            let group = group.as_ref().filter(|group| group.lanes[direction as usize] != Lane::Off)?;
-            if inner && !group.rules.iter().any(|rule| self.rule(*rule).counts_inside()) {
-                return None;
+    /// The machines that begin in a direction, by bit of the filter; with `inner` only those whose rules count inside
+    /// other encodings.
+    fn lists(&self, direction: Direction, inner: bool) -> Lists {
+        let mut lists = Lists::default();
+        for (number, (machine, group)) in self.built.iter().enumerate() {
+            let Some(group) = group.as_ref().filter(|group| group.lanes[direction as usize] != Lane::Off)
+            else {
+                continue;
+            };
+            if !inner || group.rules.iter().any(|rule| self.rule(*rule).counts_inside()) {
+                lists.add(number as u16, machine.bits[direction as usize]);
             }
-            let pairs = (0..=255).map(|byte| machine.seconds(byte)).collect();
-            let words = matches!(machine.kind, Kind::Words(..));
-            let anywhere = std::array::from_fn(|byte| words && byte >= 0xE0);
-            let before = group.before.and_then(|before| self.texts.get(usize::from(before)));
-            let [behind, _] = lead::behind(before.map(String::as_str));
-            let follows = |byte: Option<u8>| behind.has(byte.map_or(lead::NONE, usize::from));
-            Some(Entry::new(number as u16, &group.not_after, &follows, pairs, anywhere))
-        };
-        let entries: Vec<Entry> = self.built.iter().enumerate().filter_map(entry).collect();
-        Starts::new(&entries)
+        }
+        lists
     }
 }
 

@@ -7,13 +7,14 @@ use aws_lc_rs::hmac;
 use regex_automata::meta::Regex;
 
 use super::Match;
+use super::arms::Arms;
 use super::before::Before;
 use super::build;
 use super::filter::Filter;
 use super::keywords::Keywords;
+use super::lists::Lists;
 use super::machine::{self, Machine};
 use super::need::Needed;
-use super::starts::Starts;
 use crate::inspect::firewall::Firewall;
 use crate::inspect::rules::{MAX_AFTER, Problem, Rule, RuleErrors};
 use crate::inspect::validate::Validator;
@@ -26,11 +27,13 @@ pub struct Engine {
     codes: Vec<Code>,
     machines: Vec<Machine>,
     /// By direction; then the same of the rules that count inside other encodings.
-    starts: [[Starts; 2]; 2],
+    lists: [[Lists; 2]; 2],
     filters: [Filter; 2],
     needs: [Vec<Needed>; 2],
     befores: Vec<Before>,
     keywords: Keywords,
+    arms: Arms,
+    armed_bits: [u64; 2],
     firewall: Firewall,
     cap: Action,
     digest_key: hmac::Key,
@@ -109,11 +112,14 @@ impl Engine {
             codes: built.codes,
             rules: rules.iter().map(|rule| rule.info.clone()).collect(),
             machines: built.machines,
-            starts: built.starts,
+            lists: built.lists,
             filters: built.filters,
             needs: built.needs,
             befores: built.befores,
             keywords: built.keywords,
+            armed_bits: [0, 1]
+                .map(|direction| built.arms.bits.iter().fold(0, |all, bits| all | bits[direction])),
+            arms: built.arms,
             firewall,
             cap,
             digest_key: hmac::Key::new(hmac::HMAC_SHA256, digest_key),
@@ -162,10 +168,11 @@ impl Engine {
     /// Bytes of all automata and tables.
     pub fn memory(&self) -> usize {
         self.machines.iter().map(Machine::memory).sum::<usize>()
-            + self.starts.iter().flatten().map(Starts::memory).sum::<usize>()
+            + self.lists.iter().flatten().map(Lists::memory).sum::<usize>()
             + self.filters.iter().map(Filter::memory).sum::<usize>()
             + self.befores.iter().map(Before::memory).sum::<usize>()
             + self.keywords.memory()
+            + self.arms.memory()
             + self.firewall.memory()
     }
 
@@ -173,9 +180,9 @@ impl Engine {
         &self.firewall
     }
 
-    /// Where candidates begin; with `inner` only those of rules that [`Engine::counts_inside`].
-    pub(super) fn starts(&self, direction: Direction, inner: bool) -> &Starts {
-        &self.starts[usize::from(inner)][direction as usize]
+    /// The machines that begin; with `inner` only those of rules that [`Engine::counts_inside`].
+    pub(super) fn lists(&self, direction: Direction, inner: bool) -> &Lists {
+        &self.lists[usize::from(inner)][direction as usize]
     }
 
     #[inline(always)]
@@ -186,6 +193,16 @@ impl Engine {
     #[inline(always)]
     pub(super) fn needs(&self, direction: Direction) -> &[Needed] {
         &self.needs[direction as usize]
+    }
+
+    /// The bits of rules that wait for words.
+    #[inline(always)]
+    pub(super) fn armed_bits(&self, direction: Direction) -> u64 {
+        self.armed_bits[direction as usize]
+    }
+
+    pub(super) fn arms(&self) -> &Arms {
+        &self.arms
     }
 
     pub(super) fn keywords(&self) -> &Keywords {

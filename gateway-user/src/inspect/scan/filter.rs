@@ -3,7 +3,7 @@
 //! Each bit stands for rules that begin alike. A bit that is set in the tables of all places around a byte says that
 //! one of its rules may begin there; all else cannot begin a match. What is found so is looked at exactly.
 
-use super::lead::{AHEAD, BEHIND, Lead, NONE, Set};
+use super::lead::{AHEAD, BEHIND, Lead, Set};
 
 /// Bits there are.
 const BITS: usize = 64;
@@ -12,10 +12,10 @@ const BITS: usize = 64;
 const AROUND: usize = BEHIND + AHEAD;
 const STEP: usize = 4;
 
-/// What stands at one place: a byte, [`NONE`] before a text, or [`END`] behind it.
+/// What stands at one place: a byte, [`Set::NONE`] before a text, or [`END`] behind it.
 type Place = u16;
 /// Behind the text at hand anything may follow, but nothing begins.
-const END: Place = NONE as u16 + 1;
+const END: Place = Set::NONE as u16 + 1;
 /// As many as a table has entries; more than there are values, so that no index is checked.
 const VALUES: usize = 512;
 
@@ -32,11 +32,11 @@ pub(super) struct Filter {
 pub(super) type Behind = [Place; BEHIND];
 
 /// Nothing stands before.
-pub(super) const START: Behind = [NONE as Place; BEHIND];
+pub(super) const START: Behind = [Set::NONE as Place; BEHIND];
 
 impl Filter {
-    /// Builds the tables; also returns the bit of each lead. Leads marked `apart` share their bit with no other.
-    pub fn new(leads: &[(Lead, bool)]) -> (Filter, Vec<u64>) {
+    /// Builds the tables; also returns the bit of each lead. Only leads of the same sort share a bit.
+    pub fn new(leads: &[(Lead, Sort)]) -> (Filter, Vec<u64>) {
         let mut clusters = Clusters::default();
         let mut order: Vec<usize> = (0..leads.len()).collect();
         let likely = |index: &usize| (leads[*index].1, likelihood(&leads[*index].0));
@@ -55,7 +55,7 @@ impl Filter {
                 (0..256).filter(|byte| set.has(*byte)).for_each(|byte| table[byte] |= 1 << bit);
             }
             for (table, set) in filter.behind.iter_mut().zip(&cluster.lead.behind) {
-                (0..=NONE).filter(|value| set.has(*value)).for_each(|value| table[value] |= 1 << bit);
+                (0..=Set::NONE).filter(|value| set.has(*value)).for_each(|value| table[value] |= 1 << bit);
             }
         }
         (filter, bits)
@@ -171,34 +171,48 @@ impl Edge {
 struct Cluster {
     lead: Lead,
     likelihood: f32,
-    apart: bool,
+    sort: Sort,
 }
+
+/// When the rules of a lead may begin. Higher ones get their bits first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Sort {
+    /// Wherever the lead stands.
+    Free,
+    /// Behind a word of their contexts.
+    Armed,
+    /// Where a byte they need is near: each has a bit of its own.
+    Apart,
+}
+
+/// Bits of leads that wait for words, at most.
+const ARMED: usize = 24;
 
 #[derive(Default)]
 struct Clusters(Vec<Cluster>);
 
 impl Clusters {
     /// Takes in a lead; returns its cluster.
-    fn take(&mut self, lead: &Lead, apart: bool) -> usize {
-        if !apart {
-            let same = self.0.iter().position(|cluster| !cluster.apart && cluster.lead == *lead);
-            if let Some(same) = same {
-                return same;
-            }
+    fn take(&mut self, lead: &Lead, sort: Sort) -> usize {
+        let alike = |cluster: &Cluster| sort != Sort::Apart && cluster.sort == sort;
+        if let Some(same) = self.0.iter().position(|cluster| alike(cluster) && cluster.lead == *lead) {
+            return same;
         }
-        if self.0.len() < BITS {
-            self.0.push(Cluster { lead: *lead, likelihood: likelihood(lead), apart });
+        let full = self.0.len() == BITS
+            || sort == Sort::Armed && self.0.iter().filter(|it| alike(it)).count() == ARMED;
+        if !full {
+            self.0.push(Cluster { lead: *lead, likelihood: likelihood(lead), sort });
             return self.0.len() - 1;
         }
         // The one that lets through the least more.
         let more = |cluster: &Cluster| likelihood(&cluster.lead.union(lead)) - cluster.likelihood;
-        let open = self.0.iter().enumerate().filter(|(_, cluster)| !cluster.apart);
+        let open = self.0.iter().enumerate().filter(|(_, cluster)| alike(cluster));
         let least = open
             .map(|(place, cluster)| (more(cluster), place))
             .min_by(|left, right| left.0.total_cmp(&right.0));
         let place = least.map_or(0, |(_, place)| place);
         let united = self.0[place].lead.union(lead);
-        self.0[place] = Cluster { lead: united, likelihood: likelihood(&united), apart: false };
+        self.0[place] = Cluster { lead: united, likelihood: likelihood(&united), sort };
         place
     }
 }

@@ -25,11 +25,8 @@ pub(super) struct Keywords {
 impl Keywords {
     /// The words, in lower case, one of which every match of a context begins with; empty where there are no such.
     pub fn of(pattern: &str) -> Vec<Vec<u8>> {
-        let Ok(hir) = parse_bytes("before", pattern) else { return Vec::new() };
-        let words = Extractor::new().limit_class(4).limit_total(MOST_WORDS).extract(&lowered(&hir));
-        let long = words.min_literal_len().is_some_and(|least| least >= LEAST);
-        let words = words.literals().filter(|_| long).unwrap_or_default();
-        words.iter().map(|word| word.as_bytes().to_vec()).collect()
+        let hir = parse_bytes("before", pattern).ok();
+        hir.and_then(|hir| words(&lowered(&hir), LEAST)).unwrap_or_default()
     }
 
     /// Takes the words of each context, in the order of their numbers.
@@ -125,8 +122,16 @@ impl Seen {
     }
 }
 
+/// The words of at least so many bytes, one of which every match begins with.
+pub(super) fn words(hir: &Hir, least: usize) -> Option<Vec<Vec<u8>>> {
+    let words = Extractor::new().limit_class(4).limit_total(MOST_WORDS).extract(hir);
+    let long = words.min_literal_len().is_some_and(|length| length >= least);
+    let words = words.literals().filter(|_| long)?;
+    Some(words.iter().map(|word| word.as_bytes().to_vec()).collect())
+}
+
 /// The same pattern, letters in lower case where it takes them in both.
-fn lowered(hir: &Hir) -> Hir {
+pub(super) fn lowered(hir: &Hir) -> Hir {
     let all = |parts: &[Hir]| parts.iter().map(lowered).collect::<Vec<_>>();
     match hir.kind() {
         HirKind::Empty => Hir::empty(),

@@ -7,14 +7,14 @@ use crate::inspect::rules::{ByteSet, Matcher, Rule, is_continuation, parse_bytes
 /// Places looked at from the start of a match on, and before it.
 pub(super) const AHEAD: usize = 4;
 pub(super) const BEHIND: usize = 2;
-/// Stands for the byte before the start of a text.
-pub(super) const NONE: usize = 256;
 
-/// What may stand at one place: bytes, and [`NONE`].
+/// What may stand at one place: bytes, and [`Set::NONE`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Set([u64; 5]);
 
 impl Set {
+    /// Stands for the byte before the start of a text.
+    pub const NONE: usize = 256;
     pub const EMPTY: Set = Set([0; 5]);
     pub const FULL: Set = Set([u64::MAX; 5]);
 
@@ -33,7 +33,7 @@ impl Set {
     /// The values for which `keep` holds.
     fn filtered(&self, keep: impl Fn(usize) -> bool) -> Set {
         let mut set = Set::EMPTY;
-        (0..=NONE).filter(|value| self.has(*value) && keep(*value)).for_each(|value| set.add(value));
+        (0..=Set::NONE).filter(|value| self.has(*value) && keep(*value)).for_each(|value| set.add(value));
         set
     }
 }
@@ -50,7 +50,7 @@ pub(super) struct Lead {
 impl Lead {
     /// How matches of a rule begin. Words of scripts without spaces have a lead of their own, as they begin anywhere.
     pub fn of(rule: &Rule) -> Vec<Lead> {
-        let behind = behind(rule.before.as_deref());
+        let behind = Lead::behind(rule.before.as_deref());
         let mut bounded = behind;
         bounded[0] = behind[0].filtered(|value| follows(&rule.not_after, value));
         match &rule.matcher {
@@ -62,12 +62,23 @@ impl Lead {
                 };
                 [lead(spaced, bounded), lead(anywhere, behind)].into_iter().flatten().collect()
             }
-            matcher => {
-                let hir = matcher.head().and_then(|head| parse_bytes("pattern", head).ok());
-                let ahead = hir.map_or([Set::FULL; AHEAD], |hir| places(&hir, false));
-                vec![Lead { ahead, behind: bounded }]
-            }
+            _ => vec![Lead { ahead: Lead::ahead(rule), behind: bounded }],
         }
+    }
+
+    /// What may stand at the first places of a match.
+    pub fn ahead<const N: usize>(rule: &Rule) -> [Set; N] {
+        if let Matcher::Words { words, ignore_case } = &rule.matcher {
+            return beginnings(&words.iter().collect::<Vec<_>>(), *ignore_case);
+        }
+        let hir = rule.matcher.head().and_then(|head| parse_bytes("pattern", head).ok());
+        hir.map_or([Set::FULL; N], |hir| places(&hir, false))
+    }
+
+    /// What may stand before a match, given its context.
+    pub fn behind(before: Option<&str>) -> [Set; BEHIND] {
+        let hir = before.and_then(|before| parse_bytes("before", before).ok());
+        hir.map_or([Set::FULL; BEHIND], |hir| places(&hir, true))
     }
 
     /// Both.
@@ -79,15 +90,9 @@ impl Lead {
     }
 }
 
-/// What may stand before a match, given its context.
-pub(super) fn behind(before: Option<&str>) -> [Set; BEHIND] {
-    let hir = before.and_then(|before| parse_bytes("before", before).ok());
-    hir.map_or([Set::FULL; BEHIND], |hir| places(&hir, true))
-}
-
 /// Whether a match may follow a byte. Inside a character it is the first byte that counts, which is not known here.
 fn follows(not_after: &ByteSet, value: usize) -> bool {
-    value == NONE || is_continuation(value as u8) || !not_after[value]
+    value == Set::NONE || is_continuation(value as u8) || !not_after[value]
 }
 
 /// The bytes at the first places of the matches of a pattern; of the last places, last first, when `reversed`.
@@ -125,7 +130,14 @@ impl Spread {
                     (range.start()..=range.end()).for_each(|byte| set.add(usize::from(byte)));
                 }
             }),
-            HirKind::Class(Class::Unicode(_)) => self.one(from, |set| *set = Set::FULL),
+            // One to four bytes.
+            HirKind::Class(Class::Unicode(_)) => {
+                let next = |(at, ends): (u32, u32), _| {
+                    let at = self.one(at, |set| *set = Set::FULL);
+                    (at, ends | at)
+                };
+                (0..4).fold((from, 0), next).1
+            }
             HirKind::Repetition(repetition) => {
                 let most = repetition.max.unwrap_or(u32::MAX);
                 let (mut at, mut ends) = (from, if repetition.min == 0 { from } else { 0 });
@@ -163,8 +175,8 @@ impl Spread {
 }
 
 /// The bytes at the first places of words.
-fn beginnings(words: &[&String], ignore_case: bool) -> [Set; AHEAD] {
-    let mut sets = [Set::EMPTY; AHEAD];
+fn beginnings<const N: usize>(words: &[&String], ignore_case: bool) -> [Set; N] {
+    let mut sets = [Set::EMPTY; N];
     for word in words {
         for (place, set) in sets.iter_mut().enumerate() {
             match word.as_bytes().get(place) {
@@ -201,6 +213,7 @@ mod tests {
             ("(?:abd|c)x?y", "ac|bxy|.|.", "y|cdx"),
             ("(?i)ab{0,9}=", "Aa|=Bb|.|.", "=|ABab"),
             (r"x{3,}\b", "x|x|x|.", "x|x"),
+            ("(?u:[京a])x", ".|.|.|.", "x|."),
         ];
         for (pattern, ahead, behind) in cases {
             let hir = parse_bytes("pattern", pattern).expect(pattern);

@@ -9,6 +9,7 @@ use regex_automata::util::primitives::StateID;
 use regex_automata::util::{start, syntax};
 use regex_automata::{Anchored, MatchKind};
 
+use super::gate::Gate;
 use crate::inspect::RuleIndex;
 use crate::inspect::rules::{ByteSet, Problem, lead, word_ends};
 
@@ -40,6 +41,8 @@ pub(super) struct Machine {
     pub bits: [u64; 2],
     /// Which of the engine's contexts must stand before a candidate.
     pub before: Option<u16>,
+    /// Where candidates begin; `None` for what goes on behind a match.
+    pub gate: Option<Gate>,
     /// Whether it looks at the bytes around a match.
     pub assertions: bool,
 }
@@ -112,7 +115,7 @@ impl Machine {
             Kind::Tail(..) => 0,
             Kind::Words(words, _) => words.start(),
         };
-        Machine { kind, start, reach, enforces, bits: [0; 2], before: None, assertions: false }
+        Machine { kind, start, reach, enforces, bits: [0; 2], before: None, gate: None, assertions: false }
     }
 
     /// Steps over one byte. A match is noticed one byte after its end.
@@ -138,15 +141,6 @@ impl Machine {
                 if self.has_matched(*state) { Step::Match } else { special(dfa, next) }
             }
         }
-    }
-
-    /// The second bytes of matches that begin with `first`; `None` when none does.
-    pub fn seconds(&self, first: u8) -> Option<ByteSet> {
-        let mut begun = self.start;
-        if self.step(&mut begun, first) == Step::Dead {
-            return None;
-        }
-        Some(std::array::from_fn(|second| self.step(&mut begun.clone(), second as u8) != Step::Dead))
     }
 
     /// Whether nothing can match any more.
@@ -215,7 +209,8 @@ impl Machine {
 
     /// Heap bytes of the automaton.
     pub fn memory(&self) -> usize {
-        match &self.kind {
+        let gate = self.gate.as_ref().map_or(0, Gate::memory);
+        gate + match &self.kind {
             Kind::Patterns(dfa, _) | Kind::Until(dfa, _) | Kind::After(dfa, _) => dfa.memory_usage(),
             Kind::Tail(..) => size_of::<ByteSet>(),
             Kind::Words(words, _) => words.trie.memory_usage() + words.last.len(),

@@ -6,28 +6,32 @@
 //! alive there, which is one in ordinary text. Rules that only warn run beside in a lane of their own, so they
 //! find the same and delay nothing.
 
+mod arms;
 mod before;
 mod build;
 mod candidate;
 mod engine;
 mod filter;
+mod gate;
 mod history;
 mod keywords;
 mod lane;
 mod lead;
+mod lists;
 mod machine;
 mod need;
 mod next;
 mod share;
-mod starts;
 
 #[cfg(test)]
 mod corpus_tests;
 #[cfg(test)]
 mod tests;
 
+use arms::Armed;
 use candidate::{Accepted, Candidate};
 pub use engine::{Engine, Hold};
+use gate::Gate;
 use history::{History, Past};
 use keywords::Seen;
 use lane::{Lane, Match};
@@ -35,6 +39,7 @@ use next::Next;
 pub use share::Live;
 
 use crate::inspect::Finding;
+use crate::inspect::rules::is_continuation;
 use crate::wire::event::Direction;
 
 /// The state of one channel. Small: some hundred bytes, plus the text from the oldest live candidate on, which is
@@ -55,6 +60,8 @@ pub struct Pass {
     history: History,
     /// The words of contexts in it.
     seen: Seen,
+    /// The contexts whose words are near.
+    armed: Armed,
     /// Where views of the same text still have something open.
     views: Live,
     /// Only rules that hold inside other encodings begin.
@@ -136,12 +143,14 @@ impl Pass {
             + self.live.capacity() * size_of::<Candidate>()
             + self.accepted.capacity() * size_of::<Accepted>()
             + self.seen.memory()
+            + self.armed.memory()
             + self.enforcing.memory()
             + self.warning.memory()
     }
 
     fn run(&mut self, window: Window<'_>, from: usize) {
-        let mut next = Next::new(window, self.history.text(), from);
+        let armed = std::mem::take(&mut self.armed);
+        let mut next = Next::new(window, self.history.text(), armed, from);
         let mut at = from;
         while at < window.text.len() {
             let (begin, bits) = next.from(at);
@@ -159,27 +168,35 @@ impl Pass {
             }
             at += 1;
         }
+        self.armed = next.finish();
     }
 
     /// Starts the candidates that the filter's `bits` and what stands before allow.
     fn begin(&mut self, window: Window<'_>, at: usize, bits: u64) {
-        let starts = window.engine.starts(window.direction, self.inner);
-        let machines = starts.machines(window.text, at, self.history.text());
+        let lists = window.engine.lists(window.direction, self.inner);
+        let past = Past { history: self.history.text(), text: &window.text[..at] };
+        let behind = past.reversed().find(|byte| !is_continuation(*byte));
+        let from = self.live.len();
         // Rules with the same context often stand together.
         let mut last = (None, true);
-        for &number in machines {
-            let machine = window.engine.machine(number);
-            if machine.bits[window.direction as usize] & bits == 0 {
-                continue;
-            }
-            if let Some(before) = machine.before
-                && last.0 != machine.before
-            {
-                last = (machine.before, self.follows(window, at, before));
-            }
-            if machine.before.is_none() || last.1 {
-                let start = window.base + at as u64;
-                self.live.push(Candidate { start, machine: number, state: machine.start, value: 0 });
+        let mut rest = bits;
+        while rest != 0 {
+            for &number in lists.take(&mut rest) {
+                let machine = window.engine.machine(number);
+                let admits = |gate: &Gate| gate.admits(behind, &window.text[at..]);
+                if !machine.gate.as_ref().is_some_and(admits) {
+                    continue;
+                }
+                if let Some(before) = machine.before
+                    && last.0 != machine.before
+                {
+                    last = (machine.before, self.follows(window, at, before));
+                }
+                let follows = machine.before.is_none() || last.1;
+                if follows && !self.live[from..].iter().any(|known| known.machine == number) {
+                    let start = window.base + at as u64;
+                    self.live.push(Candidate { start, machine: number, state: machine.start, value: 0 });
+                }
             }
         }
     }

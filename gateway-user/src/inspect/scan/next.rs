@@ -1,7 +1,9 @@
 //! The next place of a text where something may begin, found once and remembered.
 
 use super::Window;
+use super::arms::Armed;
 use super::filter::{Behind, EDGE, Edge, Filter, START};
+use super::history::Past;
 use super::lead::{AHEAD, BEHIND};
 use super::need::Places;
 
@@ -10,7 +12,16 @@ pub(super) struct Next<'a> {
     filter: &'a Filter,
     text: &'a [u8],
     behind: Behind,
+    window: Window<'a>,
     places: Places<'a>,
+    armed: Armed,
+    /// The next place where a word of a context begins.
+    word: usize,
+    /// The bits of rules that may begin, and up to where that holds.
+    active: u64,
+    until: usize,
+    /// The bits of rules that wait for something.
+    waiting: u64,
     edge: Edge,
     /// Where the edge begins, and its places, not yet told, where something may begin.
     edge_at: usize,
@@ -20,9 +31,13 @@ pub(super) struct Next<'a> {
 }
 
 impl<'a> Next<'a> {
-    /// Looks from `from` on; `history` stands before the window.
+    /// Looks from `from` on; `history` stands before the window, and what is `armed` was found there.
     #[inline]
-    pub fn new(window: Window<'a>, history: &[u8], from: usize) -> Next<'a> {
+    pub fn new(window: Window<'a>, history: &[u8], mut armed: Armed, from: usize) -> Next<'a> {
+        let arms = window.engine.arms();
+        let past = Past { history, text: &window.text[..from] };
+        armed.bridge(arms, past, &window.text[from..], window.base + from as u64);
+        let places = Places::new(window.engine.needs(window.direction));
         let filter = window.engine.filter(window.direction);
         let behind = Filter::behind(history, START);
         let edge = Edge::new(window.text, from, behind);
@@ -30,7 +45,13 @@ impl<'a> Next<'a> {
             filter,
             text: window.text,
             behind,
-            places: Places::new(window.engine.needs(window.direction)),
+            window,
+            waiting: places.bits() | window.engine.armed_bits(window.direction),
+            places,
+            armed,
+            word: arms.next(window.text, from),
+            active: 0,
+            until: 0,
             open: filter.places(&edge),
             edge,
             edge_at: from,
@@ -60,9 +81,9 @@ impl<'a> Next<'a> {
                     None => at = self.edge_at + self.edge.length(),
                 }
             } else if at + EDGE < whole {
-                self.places.look(self.text, at);
-                let until = self.places.until.min(whole);
-                let found = self.filter.find(self.text, at, until, self.places.active);
+                self.look(at);
+                let until = self.until.min(whole);
+                let found = self.filter.find(self.text, at, until, self.active);
                 if found.1 != 0 {
                     return self.found = found;
                 }
@@ -75,6 +96,40 @@ impl<'a> Next<'a> {
         self.found = (end, 0);
     }
 
+    /// Finds which rules may begin at `at`. Places are asked for in ascending order.
+    #[inline]
+    fn look(&mut self, at: usize) {
+        if at >= self.until {
+            self.look_again(at);
+        }
+    }
+
+    fn look_again(&mut self, at: usize) {
+        self.places.look(self.text, at);
+        self.arm(at);
+        let arms = self.window.engine.arms();
+        let direction = self.window.direction;
+        let (armed, until) = self.armed.active(arms, direction as usize, self.window.base + at as u64);
+        self.active = self.places.active & !(self.window.engine.armed_bits(direction) & !armed);
+        let until = until.saturating_sub(self.window.base).min(usize::MAX as u64) as usize;
+        self.until = until.min(self.places.until).min(self.word + 1);
+    }
+
+    /// Takes in the words that begin before `at`.
+    fn arm(&mut self, at: usize) {
+        let arms = self.window.engine.arms();
+        while self.word < at.min(self.text.len()) {
+            self.armed.arm(arms, self.text, self.word, self.window.base);
+            self.word = arms.next(self.text, self.word + 1);
+        }
+    }
+
+    /// What is armed at the end of the text.
+    pub fn finish(mut self) -> Armed {
+        self.arm(self.text.len());
+        self.armed
+    }
+
     /// The next place of the edge from `at` on.
     fn in_edge(&mut self, at: usize) -> Option<(usize, u64)> {
         self.open &= u64::MAX << (at - self.edge_at);
@@ -83,9 +138,9 @@ impl<'a> Next<'a> {
             self.open &= self.open - 1;
             let at = self.edge_at + place;
             let mut bits = self.filter.at(&self.edge, place);
-            if bits & self.places.bits() != 0 {
-                self.places.look(self.text, at);
-                bits &= self.places.active;
+            if bits & self.waiting != 0 {
+                self.look(at);
+                bits &= self.active;
             }
             if bits != 0 {
                 return Some((at, bits));

@@ -1,7 +1,9 @@
 //! What passes over several views of one text have to do with each other: matches handed over, starts held open.
 
+use super::gate::Gate;
 use super::lane::Match;
 use super::{Pass, Window};
+use crate::inspect::rules::is_continuation;
 use crate::inspect::{Engine, RuleIndex};
 use crate::wire::event::Direction;
 
@@ -67,6 +69,7 @@ impl Pass {
             kept: self.kept.clone(),
             history: self.history.clone(),
             seen: self.seen.clone(),
+            armed: self.armed.clone(),
             ..Pass::default()
         };
         branch.fed = self.fed;
@@ -114,7 +117,10 @@ impl Pass {
     /// Whether a match may begin with `byte`, if it comes next.
     pub fn may_begin(&self, engine: &Engine, direction: Direction, byte: u8) -> bool {
         let before = if self.kept.is_empty() { self.history.text() } else { &self.kept };
-        !engine.starts(direction, self.inner).machines(&[byte], 0, before).is_empty()
+        let before = before.iter().rev().copied().find(|byte| !is_continuation(*byte));
+        let admits = |gate: &Gate| gate.admits(before, &[byte]);
+        let mut machines = engine.lists(direction, self.inner).all().iter();
+        machines.any(|number| engine.machine(*number).gate.as_ref().is_some_and(admits))
     }
 
     /// Whether nothing is open.

@@ -6,6 +6,8 @@
 
 mod apart;
 mod form;
+mod held;
+mod kept;
 mod known;
 mod restorer;
 mod vault;
@@ -17,9 +19,10 @@ use std::sync::Arc;
 
 pub use apart::{Apart, sift};
 pub use form::{Code, MAX_TOKEN};
+pub use kept::{Kept, Owner, Place, Standing};
 pub use known::Known;
 pub use restorer::{Restored, Restorer};
-pub use vault::{Bounds, Change, Kept, MAX_VALUE, MOST_BYTES, OnChange, Owner, Place, Standing, Vault};
+pub use vault::{Bounds, Change, MAX_VALUE, MOST_BYTES, OnChange, Vault};
 
 use crate::inspect::request::scan_string;
 use crate::inspect::{Action, Engine, Finding, RuleIndex};

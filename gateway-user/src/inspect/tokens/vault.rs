@@ -1,12 +1,13 @@
 //! Which value each token stands for: bounded, expiring, the least recently seen forgotten first.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_lc_rs::hmac;
 
 use super::form::{self, Code};
+use super::held::{Entry, Held};
+use super::kept::{Kept, Owner, Place, Standing};
 use super::known::Known;
 
 /// Longest value that gets a token, in bytes; longer ones are masked.
@@ -32,49 +33,6 @@ pub struct Bounds {
     pub ttl: u64,
 }
 
-/// Whose values: a keyed digest of app and credential. Tokens of one owner mean nothing to another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Owner(pub [u8; 16]);
-
-/// Where a value is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Place {
-    /// Whose it is.
-    pub owner: Owner,
-    /// The code of its token.
-    pub code: Code,
-}
-
-/// What is kept at a place.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Kept {
-    /// Id of the rule that found it.
-    pub rule: Box<str>,
-    /// The value.
-    pub value: Arc<str>,
-    /// When it was last seen, in seconds since 1970.
-    pub seen: u64,
-    /// How it will be found when it comes again.
-    pub standing: Standing,
-}
-
-/// How a value will be found when it comes again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// Its rule finds it by itself, wherever it stands.
-    Alone,
-    /// Its rule found it by what stood around it. The app has not got it back yet, so that it comes no other way.
-    Around,
-    /// Likewise, and the app got it back: it may come in any place.
-    Known,
-}
-
-impl fmt::Debug for Kept {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Kept").field("rule", &self.rule).field("seen", &self.seen).finish_non_exhaustive()
-    }
-}
-
 /// What to write down: the place now holds this, or nothing.
 pub type Change = (Place, Option<Kept>);
 
@@ -87,30 +45,6 @@ pub struct Vault {
     bounds: Bounds,
     held: Mutex<Held>,
     on_change: OnChange,
-}
-
-#[derive(Default)]
-struct Held {
-    entries: HashMap<Place, Entry>,
-    /// By turn of the last use, the oldest first.
-    order: BTreeMap<u64, Place>,
-    turn: u64,
-    bytes: usize,
-    /// By owner, what stands as [`Standing::Known`], and the search for it, once somebody asked.
-    known: HashMap<Owner, Recurring>,
-}
-
-#[derive(Default)]
-struct Recurring {
-    codes: BTreeSet<Code>,
-    search: Option<Arc<Known>>,
-}
-
-struct Entry {
-    kept: Kept,
-    /// The last use that was written down.
-    written: u64,
-    turn: u64,
 }
 
 impl fmt::Debug for Vault {
@@ -213,25 +147,13 @@ impl Vault {
 
     /// The search for what an owner may send again in any place; `None` where there is nothing of that sort.
     pub fn known(&self, owner: Owner) -> Option<Arc<Known>> {
-        let mut held = self.lock();
-        let Held { known, entries, .. } = &mut *held;
-        let recurring = known.get_mut(&owner)?;
-        if recurring.search.is_none() {
-            let kept = recurring.codes.iter().filter_map(|&code| entries.get(&Place { owner, code }));
-            let values = kept.map(|entry| (&*entry.kept.rule, &*entry.kept.value));
-            recurring.search = Known::new(values).map(Arc::new);
-        }
-        recurring.search.clone()
+        self.lock().known(owner)
     }
 
     /// Notes that an entry was seen; false where there is none.
     fn renew(&self, held: &mut Held, place: Place, now: u64) -> bool {
-        let turn = held.next_turn();
-        let Some(entry) = held.entries.get_mut(&place) else { return false };
+        let Some(entry) = held.touch(place) else { return false };
         entry.kept.seen = entry.kept.seen.max(now);
-        held.order.remove(&entry.turn);
-        entry.turn = turn;
-        held.order.insert(turn, place);
         if now >= entry.written + self.bounds.ttl / WRITE_PART {
             entry.written = now;
             (self.on_change)((place, Some(entry.kept.clone())));
@@ -264,50 +186,5 @@ impl Vault {
     fn lock(&self) -> MutexGuard<'_, Held> {
         // Entries and their order change together, and nothing between the two can panic.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Held {
-    fn next_turn(&mut self) -> u64 {
-        self.turn += 1;
-        self.turn
-    }
-
-    fn insert(&mut self, place: Place, kept: Kept, written: u64) {
-        self.remove(place);
-        let turn = self.next_turn();
-        self.bytes += kept.value.len();
-        self.order.insert(turn, place);
-        if kept.standing == Standing::Known {
-            self.learn(place);
-        }
-        self.entries.insert(place, Entry { kept, written, turn });
-    }
-
-    /// Looks for the value of a place from now on.
-    fn learn(&mut self, place: Place) {
-        let recurring = self.known.entry(place.owner).or_default();
-        recurring.codes.insert(place.code);
-        recurring.search = None;
-    }
-
-    /// No longer looks for the value of a place.
-    fn unlearn(&mut self, place: Place) {
-        let Some(recurring) = self.known.get_mut(&place.owner) else { return };
-        recurring.codes.remove(&place.code);
-        recurring.search = None;
-        if recurring.codes.is_empty() {
-            self.known.remove(&place.owner);
-        }
-    }
-
-    fn remove(&mut self, place: Place) {
-        if let Some(entry) = self.entries.remove(&place) {
-            self.bytes -= entry.kept.value.len();
-            self.order.remove(&entry.turn);
-            if entry.kept.standing == Standing::Known {
-                self.unlearn(place);
-            }
-        }
     }
 }

@@ -23,8 +23,8 @@ enum Password {
 }
 
 /// Pairs of letters that are common inside English words and names in code: bit N of row A says that the N-th letter
-/// often follows the letter A. Taken from 13,000 different words of manuals, licences and library sources; the 299 pairs
-/// here make 94 % of all pairs there, and 44 % of those of random letters.
+/// often follows the letter A. Taken from 13,000 different words of manuals, licences and library sources; the 299
+/// pairs here make 94 % of all pairs there, and 44 % of those of random letters.
 #[rustfmt::skip]
 const COMMON_PAIRS: [u32; 26] = [
     0x1febd6e, 0x1164b15, 0x01e5d95, 0x01e693b, 0x1fffd7f, 0x01e4931, 0x0166991,

@@ -387,7 +387,7 @@ fn bytes_that_are_no_text_are_scanned_all_the_same() {
 }
 
 #[test]
-fn disguised_examples_of_all_rules() {
+fn disguised_examples_of_builtin_rules() {
     let engine = builtin();
     let set = RuleSet::builtin();
     let mut random = Random(3);
@@ -401,12 +401,13 @@ fn disguised_examples_of_all_rules() {
         |text| between(text, "\u{2060}"),
         str::to_owned,
     ];
-    for rule in set.rules().filter(|rule| rule.info.max_length < 1024) {
-        for example in rule.examples.iter().filter(|example| example.len() < 200).take(1) {
-            let disguise = disguises[random.below(disguises.len())];
-            let text = format!("the {} is\n{}", disguise(example), lookalikes(example));
-            check(&engine, text.as_bytes());
-        }
+    let fits = |example: &&String| (10..60).contains(&example.len());
+    let examples: Vec<&String> =
+        set.rules().flat_map(|rule| rule.examples.iter().filter(fits).take(1)).collect();
+    for _ in 0..24 {
+        let example = examples[random.below(examples.len())];
+        let disguise = disguises[random.below(disguises.len())];
+        check(&engine, format!("is\n{}", disguise(example)).as_bytes());
     }
 }
 

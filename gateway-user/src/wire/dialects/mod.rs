@@ -311,3 +311,13 @@ impl Sent {
         }
     }
 }
+
+/// Checks the texts of a document, each with its kind, in document order.
+#[cfg(test)]
+fn check_fields(shape: &Shape, document: &str, expected: &[(crate::wire::event::Kind, &str)]) {
+    let mut reading = Reading::new();
+    reading.read(document.as_bytes(), shape, false).expect("JSON");
+    let text = |span: Span| std::str::from_utf8(span.of(document.as_bytes())).expect("UTF-8");
+    let found: Vec<_> = reading.pieces.iter().map(|piece| (piece.channel.kind, text(piece.span))).collect();
+    assert_eq!(found, expected, "{document}");
+}
