@@ -1,8 +1,9 @@
 //! Phrases, and the one pass over a text that finds them all.
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
-use regex_automata::meta::Regex;
-use regex_automata::{Anchored, Input, PatternID};
+use regex_automata::meta::{BuildError, Regex};
+use regex_automata::nfa::thompson::WhichCaptures;
+use regex_automata::{Anchored, Input};
 use regex_syntax::ParserBuilder;
 use regex_syntax::hir::literal::Extractor;
 
@@ -163,16 +164,24 @@ fn is_inside_word(text: &[u8], at: usize) -> bool {
     at > 0 && letter(&text[at - 1]) && text.get(at).is_some_and(letter)
 }
 
+/// The automaton of one phrase, built as it is used: most never are.
+fn compile(pattern: &str) -> Result<Regex, Box<BuildError>> {
+    let syntax = regex_automata::util::syntax::Config::new().utf8(false);
+    let config =
+        Regex::config().onepass(false).backtrack(false).dfa(false).which_captures(WhichCaptures::Implicit);
+    Regex::builder().configure(config).syntax(syntax).build(pattern).map_err(Box::new)
+}
+
 /// All phrases of a firewall.
 pub(super) struct Signals {
     /// Finds beginnings.
     anchors: Option<AhoCorasick>,
     /// The phrases that begin with each anchor.
     starting: Vec<Vec<u16>>,
-    /// Whether each phrase is complete where its anchor is.
-    literal: Vec<bool>,
+    /// What decides about each phrase; nothing where its anchor is all of it. One automaton for all of them would step
+    /// through the states of every phrase at each anchor.
+    regexes: Vec<Option<Regex>>,
     whole: Vec<bool>,
-    regex: Regex,
 }
 
 impl Signals {
@@ -198,15 +207,13 @@ impl Signals {
             .match_kind(MatchKind::Standard)
             .build(&anchors)
             .map_err(|error| wrong(&error))?;
-        let patterns: Vec<&str> = phrases.iter().map(|phrase| phrase.pattern.as_str()).collect();
-        let syntax = regex_automata::util::syntax::Config::new().utf8(false);
-        let regex = Regex::builder().syntax(syntax).build_many(&patterns).map_err(|error| wrong(&error))?;
+        let regex = |phrase: &&Signal| (!phrase.literal).then(|| compile(&phrase.pattern)).transpose();
+        let regexes = phrases.iter().map(regex).collect::<Result<_, _>>().map_err(|error| wrong(&error))?;
         Ok(Signals {
             anchors: (!anchors.is_empty()).then_some(automaton),
             starting,
-            literal: phrases.iter().map(|phrase| phrase.literal).collect(),
+            regexes,
             whole: phrases.iter().map(|phrase| phrase.whole).collect(),
-            regex,
         })
     }
 
@@ -222,17 +229,12 @@ impl Signals {
                 continue;
             }
             for &phrase in &self.starting[anchor.pattern().as_usize()] {
-                let end = if self.literal[usize::from(phrase)] {
-                    end
-                } else {
-                    let pattern = Anchored::Pattern(PatternID::must(usize::from(phrase)));
-                    let most = text.len().min(start + LONGEST);
-                    let input = Input::new(text).range(start..most).anchored(pattern).earliest(true);
-                    match self.regex.search_half(&input) {
-                        Some(half) => half.offset(),
-                        None => continue,
-                    }
-                };
+                let most = text.len().min(start + LONGEST);
+                let input = Input::new(text).range(start..most).anchored(Anchored::Yes).earliest(true);
+                let regex = self.regexes[usize::from(phrase)].as_ref();
+                let ends =
+                    regex.map_or(Some(end), |regex| regex.search_half(&input).map(|half| half.offset()));
+                let Some(end) = ends else { continue };
                 if end > from && !(self.whole[usize::from(phrase)] && is_inside_word(text, end)) {
                     found(phrase, start);
                 }
@@ -242,6 +244,7 @@ impl Signals {
 
     /// Bytes of the automata.
     pub fn memory(&self) -> usize {
-        self.anchors.as_ref().map_or(0, AhoCorasick::memory_usage) + self.regex.memory_usage()
+        self.anchors.as_ref().map_or(0, AhoCorasick::memory_usage)
+            + self.regexes.iter().flatten().map(Regex::memory_usage).sum::<usize>()
     }
 }
