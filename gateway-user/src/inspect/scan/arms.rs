@@ -150,15 +150,19 @@ pub(super) struct Armed {
 }
 
 impl Armed {
-    /// Takes in the words at `at`; `base` is the place of `text` in the channel.
-    pub fn arm(&mut self, arms: &Arms, text: &[u8], at: usize, base: u64) {
-        let until = base + (at + MAX_BEFORE) as u64;
+    /// Takes in the words at `at`, which count up to `until` in the channel.
+    fn note(&mut self, arms: &Arms, text: &[u8], at: usize, until: u64) {
         for context in arms.at(text, at).flat_map(|word| &word.contexts) {
             match self.contexts.iter_mut().find(|known| known.0 == *context) {
                 Some(known) => known.1 = known.1.max(until),
                 None => self.contexts.push((*context, until)),
             }
         }
+    }
+
+    /// Takes in the words at `at`; `base` is the place of `text` in the channel.
+    pub fn arm(&mut self, arms: &Arms, text: &[u8], at: usize, base: u64) {
+        self.note(arms, text, at, base + (at + MAX_BEFORE) as u64);
     }
 
     /// Takes in the words that began in text let go, and end in or right before `text`.
@@ -175,7 +179,8 @@ impl Armed {
         let near = &near[..before + after];
         let mut at = arms.next(near, 0);
         while at < before {
-            self.arm(arms, near, at, base - before as u64);
+            // What stands before a text of its own has no place in it: count from its start.
+            self.note(arms, near, at, base + (at + MAX_BEFORE - before) as u64);
             at = arms.next(near, at + 1);
         }
     }
