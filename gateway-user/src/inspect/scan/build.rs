@@ -6,10 +6,9 @@ use super::arms::Arms;
 use super::before::Before;
 use super::engine::Code;
 use super::filter::{Filter, Sort, likelihood};
-use super::gate::Gate;
+use super::gates::{Beginning as Begins, Gates};
 use super::keywords::Keywords;
 use super::lead::Lead;
-use super::lists::Lists;
 use super::machine::{Kind, Machine};
 use super::need::{MOST_NEEDS, Need, Needed};
 use crate::inspect::rules::{
@@ -33,7 +32,7 @@ const OFTEN: f32 = 1e-4;
 pub(super) struct Built {
     pub machines: Vec<Machine>,
     pub codes: Vec<Code>,
-    pub lists: [[Lists; 2]; 2],
+    pub gates: Gates,
     pub filters: [Filter; 2],
     pub needs: [Vec<Needed>; 2],
     pub befores: Vec<Before>,
@@ -92,17 +91,22 @@ pub(super) fn machines(rules: &[&Rule], cap: Action) -> Result<Built, RuleErrors
     }
     let keywords = Keywords::new(build.befores.iter().map(|before| before.words.as_slice()))
         .map_err(|problem| RuleErrors::one("rules", None, problem))?;
-    build.arms = Arms::new(build.befores.iter().map(|before| before.needed.as_slice()));
+    build.arms = Arms::new(build.befores.iter().map(|before| (before.needed.as_slice(), before.longest)));
     let directions = [Direction::Request, Direction::Reply];
     let [(request, request_needs), (reply, reply_needs)] =
         directions.map(|direction| build.filter(direction));
-    let lists = [false, true].map(|inner| directions.map(|direction| build.lists(direction, inner)));
-    let machines = build.built.into_iter().map(|(machine, _)| machine).collect();
+    let (machines, groups): (Vec<Machine>, Vec<_>) = build.built.into_iter().unzip();
+    let begins = groups.iter().enumerate().filter_map(|(machine, group)| {
+        let group = group.as_ref()?;
+        let rules = group.rules.iter().map(|index| rules[index.get()]).collect();
+        Some(Begins { machine, rules, on: group.lanes.map(|lane| lane != Lane::Off) })
+    });
+    let gates = Gates::new(begins, &machines, &build.befores);
     let (filters, needs) = ([request, reply], [request_needs, reply_needs]);
     Ok(Built {
         machines,
         codes: build.codes,
-        lists,
+        gates,
         filters,
         needs,
         befores: build.befores,
@@ -235,10 +239,8 @@ impl Build<'_> {
         let reach = group.rules.iter().map(|index| self.rule(*index).info.max_length).max().unwrap_or(0);
         let machine = self.built.len() as u16;
         let rules = group.rules.clone();
-        let rules_of: Vec<&Rule> = group.rules.iter().map(|rule| self.rules[rule.get()]).collect();
-        let gate = Some(Gate::new(&rules_of));
-        let machine_of = |kind| Machine { before: group.before, gate, ..Machine::new(kind, reach, enforces) };
-        self.built.push((machine_of(kind), Some(group.clone())));
+        let built = Machine { before: group.before, ..Machine::new(kind, reach, enforces) };
+        self.built.push((built, Some(group)));
         for index in rules {
             self.codes[index.get()].machine = machine;
             let rule = self.rules[index.get()];
@@ -275,6 +277,7 @@ impl Build<'_> {
     /// The filter of a direction, and what is needed where. Sets the bits of the machines.
     fn filter(&mut self, direction: Direction) -> (Filter, Vec<Needed>) {
         let mut leads = Vec::new();
+        let mut far = Vec::new();
         let mut owners = Vec::new();
         let mut needs: Vec<(usize, Need)> = Vec::new();
         for (number, (_, group)) in self.built.iter().enumerate() {
@@ -284,6 +287,7 @@ impl Build<'_> {
             };
             for index in &group.rules {
                 let rule = self.rules[index.get()];
+                let ahead = Lead::ahead(rule);
                 for lead in Lead::of(rule) {
                     let armed =
                         group.before.is_some_and(|it| !self.befores[usize::from(it)].needed.is_empty());
@@ -296,11 +300,12 @@ impl Build<'_> {
                         (false, None) => Sort::Free,
                     };
                     leads.push((lead, sort));
+                    far.push(ahead);
                     owners.push(number);
                 }
             }
         }
-        let (filter, bits) = Filter::new(&leads);
+        let (filter, bits) = Filter::new(&leads, &far);
         for ((owner, bit), (_, sort)) in owners.iter().zip(&bits).zip(&leads) {
             let machine = &mut self.built[*owner].0;
             machine.bits[direction as usize] |= bit;
@@ -309,22 +314,6 @@ impl Build<'_> {
             }
         }
         (filter, needs.into_iter().map(|(lead, need)| (need, bits[lead])).collect())
-    }
-
-    /// The machines that begin in a direction, by bit of the filter; with `inner` only those whose rules count inside
-    /// other encodings.
-    fn lists(&self, direction: Direction, inner: bool) -> Lists {
-        let mut lists = Lists::default();
-        for (number, (machine, group)) in self.built.iter().enumerate() {
-            let Some(group) = group.as_ref().filter(|group| group.lanes[direction as usize] != Lane::Off)
-            else {
-                continue;
-            };
-            if !inner || group.rules.iter().any(|rule| self.rule(*rule).counts_inside()) {
-                lists.add(number as u16, machine.bits[direction as usize]);
-            }
-        }
-        lists
     }
 }
 
