@@ -11,6 +11,7 @@ use super::keywords::Keywords;
 use super::lead::Lead;
 use super::machine::{Kind, Machine};
 use super::need::{MOST_NEEDS, Need, Needed};
+use super::parallel;
 use crate::inspect::rules::{
     ByteSet, MAX_AFTER, Matcher, Problem, Rule, RuleError, RuleErrors, has_assertions, parse_bytes,
 };
@@ -83,8 +84,12 @@ pub(super) fn machines(rules: &[&Rule], cap: Action) -> Result<Built, RuleErrors
         errors: Vec::new(),
     };
     build.codes();
-    for group in build.groups() {
-        build.compile(group);
+    build.contexts();
+    for (group, kind) in parallel::map(&build.groups(), |group| build.compile(group)).into_iter().flatten() {
+        match kind {
+            Ok(kind) => build.place(kind, group),
+            Err(problem) => build.refuse(group.rules[0], problem),
+        }
     }
     if !build.errors.is_empty() {
         return Err(RuleErrors(build.errors));
@@ -145,46 +150,55 @@ impl Build<'_> {
     }
 
     fn codes(&mut self) {
+        for (place, code) in parallel::map(self.rules, |rule| Code::of(rule)).into_iter().enumerate() {
+            self.codes.push(code.unwrap_or_else(|problem| {
+                self.errors.push(RuleError::new("rules", Some(&self.rules[place].info.id), problem));
+                Code::default()
+            }));
+        }
+    }
+
+    fn lanes(&self, rule: &Rule) -> [Lane; 2] {
+        [Direction::Request, Direction::Reply].map(|direction| self.lane(rule, direction))
+    }
+
+    /// Compiles the contexts of the rules that are on; equal ones are one.
+    fn contexts(&mut self) {
+        let mut texts: Vec<(RuleIndex, &str)> = Vec::new();
         for (place, rule) in self.rules.iter().enumerate() {
-            match Code::of(rule) {
-                Ok(code) => self.codes.push(code),
-                Err(problem) => {
-                    self.codes.push(Code::default());
-                    self.refuse(RuleIndex(place as u16), problem);
+            let text = rule.before.as_deref().filter(|_| self.lanes(rule) != [Lane::Off; 2]);
+            if let Some(text) = text.filter(|text| texts.iter().all(|known| known.1 != *text)) {
+                texts.push((RuleIndex(place as u16), text));
+            }
+        }
+        let compiled = parallel::map(&texts, |(_, text)| Before::new(text));
+        for ((index, text), before) in texts.into_iter().zip(compiled) {
+            match before {
+                Ok(before) => {
+                    self.befores.push(before);
+                    self.texts.push(text.to_owned());
                 }
+                Err(problem) => self.refuse(index, problem),
             }
         }
     }
 
-    /// The number of a rule's context; equal ones are one. `None` also where it cannot be compiled.
-    fn before(&mut self, index: RuleIndex) -> Option<u16> {
-        let text = self.rules[index.get()].before.as_deref()?;
-        if let Some(known) = self.texts.iter().position(|known| known == text) {
-            return Some(known as u16);
-        }
-        match Before::new(text) {
-            Ok(before) => {
-                self.befores.push(before);
-                self.texts.push(text.to_owned());
-                Some((self.befores.len() - 1) as u16)
-            }
-            Err(problem) => {
-                self.refuse(index, problem);
-                None
-            }
-        }
+    /// The number of a rule's context; `None` also where it could not be compiled.
+    fn before(&self, rule: &Rule) -> Option<u16> {
+        let text = rule.before.as_deref()?;
+        self.texts.iter().position(|known| known == text).map(|number| number as u16)
     }
 
-    fn groups(&mut self) -> Vec<Group> {
+    fn groups(&self) -> Vec<Group> {
         let mut groups: Vec<Group> = Vec::new();
         for (place, rule) in self.rules.iter().enumerate() {
             let index = RuleIndex(place as u16);
-            let lanes = [Direction::Request, Direction::Reply].map(|direction| self.lane(rule, direction));
+            let lanes = self.lanes(rule);
             if lanes == [Lane::Off; 2] {
                 continue;
             }
             let beginning = beginning(rule);
-            let before = self.before(index);
+            let before = self.before(rule);
             let fits = |group: &&mut Group| {
                 let alike =
                     group.lanes == lanes && group.not_after == rule.not_after && group.before == before;
@@ -204,19 +218,23 @@ impl Build<'_> {
                 }),
             }
         }
+        // Machines with the same context stand together, so that it is looked at once.
+        groups.sort_by_key(|group| group.before);
         groups
     }
 
     /// Compiles a group, in halves when it is too large.
-    fn compile(&mut self, group: Group) {
-        match self.kind(&group) {
-            Ok(kind) => self.place(kind, group),
+    fn compile(&self, group: &Group) -> Vec<(Group, Result<Kind, Problem>)> {
+        match self.kind(group) {
             Err(Problem::TooLarge { .. }) if group.rules.len() > 1 => {
                 let (left, right) = group.rules.split_at(group.rules.len() / 2);
-                self.compile(Group { rules: left.to_vec(), ..group.clone() });
-                self.compile(Group { rules: right.to_vec(), ..group });
+                let half =
+                    |rules: &[RuleIndex]| self.compile(&Group { rules: rules.to_vec(), ..group.clone() });
+                let mut both = half(left);
+                both.extend(half(right));
+                both
             }
-            Err(problem) => self.refuse(group.rules[0], problem),
+            kind => vec![(group.clone(), kind)],
         }
     }
 

@@ -20,6 +20,7 @@ mod lead;
 mod machine;
 mod need;
 mod next;
+mod parallel;
 mod share;
 
 #[cfg(test)]
