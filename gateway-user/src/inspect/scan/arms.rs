@@ -4,7 +4,7 @@ use regex_syntax::hir::{Hir, HirKind};
 
 use super::history::Past;
 use super::keywords::{lowered, words};
-use crate::inspect::rules::{MAX_BEFORE, parse_bytes};
+use crate::inspect::rules::parse_bytes;
 
 /// Bytes of a word that are compared, and the fewest that make one.
 const LONGEST: usize = 8;
@@ -30,6 +30,8 @@ pub(super) struct Arms {
     numbers: Box<[u16; ENTRIES]>,
     /// By context: the bits of its rules in the filter, per direction.
     pub bits: Vec<[u64; 2]>,
+    /// By context: its most bytes, so that its words count no farther.
+    reaches: Vec<u8>,
     any: bool,
 }
 
@@ -71,17 +73,19 @@ fn entry(bytes: [u8; 3]) -> usize {
 }
 
 impl Arms {
-    /// Takes the needed words of each context, in the order of their numbers.
-    pub fn new<'w>(contexts: impl Iterator<Item = &'w [Vec<u8>]>) -> Arms {
+    /// Takes the needed words and the most bytes of each context, in the order of their numbers.
+    pub fn new<'w>(contexts: impl Iterator<Item = (&'w [Vec<u8>], u8)>) -> Arms {
         let mut arms = Arms {
             table: Box::new([0; ENTRIES]),
             words: vec![Vec::new()],
             numbers: Box::new([0; ENTRIES]),
             bits: Vec::new(),
+            reaches: Vec::new(),
             any: false,
         };
-        for (context, words) in contexts.enumerate() {
+        for (context, (words, reach)) in contexts.enumerate() {
             arms.bits.push([0; 2]);
+            arms.reaches.push(reach);
             words.iter().for_each(|word| arms.add(word, context as u16));
         }
         arms
@@ -150,9 +154,12 @@ pub(super) struct Armed {
 }
 
 impl Armed {
-    /// Takes in the words at `at`, which count up to `until` in the channel.
-    fn note(&mut self, arms: &Arms, text: &[u8], at: usize, until: u64) {
+    /// Takes in the words at `at`, which stands at `start` in the channel; what stands before a text that was decoded
+    /// stands before 0.
+    fn note(&mut self, arms: &Arms, text: &[u8], at: usize, start: i64) {
         for context in arms.at(text, at).flat_map(|word| &word.contexts) {
+            let until = start + i64::from(arms.reaches[usize::from(*context)]);
+            let Ok(until) = u64::try_from(until) else { continue };
             match self.contexts.iter_mut().find(|known| known.0 == *context) {
                 Some(known) => known.1 = known.1.max(until),
                 None => self.contexts.push((*context, until)),
@@ -162,7 +169,7 @@ impl Armed {
 
     /// Takes in the words at `at`; `base` is the place of `text` in the channel.
     pub fn arm(&mut self, arms: &Arms, text: &[u8], at: usize, base: u64) {
-        self.note(arms, text, at, base + (at + MAX_BEFORE) as u64);
+        self.note(arms, text, at, (base + at as u64) as i64);
     }
 
     /// Takes in the words that began in text let go, and end in or right before `text`.
@@ -179,10 +186,14 @@ impl Armed {
         let near = &near[..before + after];
         let mut at = arms.next(near, 0);
         while at < before {
-            // What stands before a text of its own has no place in it: count from its start.
-            self.note(arms, near, at, base + (at + MAX_BEFORE - before) as u64);
+            self.note(arms, near, at, base as i64 + at as i64 - before as i64);
             at = arms.next(near, at + 1);
         }
+    }
+
+    /// The contexts.
+    pub fn contexts(&self) -> impl Iterator<Item = u16> {
+        self.contexts.iter().map(|(context, _)| *context)
     }
 
     /// Forgets what is too far from `at`; returns the bits of the rest, and up to where that holds.
@@ -227,7 +238,7 @@ mod tests {
     #[test]
     fn words_are_found_in_any_case_and_across_pieces() {
         let words = [vec![b"secret".to_vec(), b"key".to_vec()]];
-        let mut arms = Arms::new(words.iter().map(Vec::as_slice));
+        let mut arms = Arms::new(words.iter().map(|words| (words.as_slice(), 128)));
         arms.bits[0] = [1, 1];
         let text = b"my KEY is a SeCret thing";
         let mut found = Vec::new();

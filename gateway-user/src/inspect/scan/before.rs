@@ -7,12 +7,13 @@ use regex_automata::Anchored;
 use regex_automata::dfa::{Automaton as _, StartKind, dense};
 use regex_automata::util::primitives::StateID;
 use regex_automata::util::start;
+use regex_syntax::hir::{Hir, HirKind, Look};
 
 use super::arms;
 use super::history::Past;
 use super::keywords::{Keywords, Seen};
 use super::machine::{self, Way};
-use crate::inspect::rules::Problem;
+use crate::inspect::rules::{Problem, parse_bytes};
 
 /// Heap bytes of a context that is read backwards, at most, where it could be run forwards.
 const SMALL: usize = 32 << 10;
@@ -28,6 +29,12 @@ pub(super) struct Before {
     pub words: Vec<Vec<u8>>,
     /// The words one of which it has.
     pub needed: Vec<Vec<u8>>,
+    /// The last byte alone decides it, and is looked at before a candidate begins.
+    pub exact: bool,
+    /// Its most bytes.
+    pub longest: u8,
+    /// Where it ends at most, in bytes from the start of the text, when it begins there.
+    pub anchored: Option<u64>,
 }
 
 impl Before {
@@ -38,20 +45,35 @@ impl Before {
     pub fn new(pattern: &str) -> Result<Before, Problem> {
         let words = Keywords::of(pattern);
         let needed = arms::needed(pattern);
+        let hir = parse_bytes("before", pattern)?;
+        let exact = is_byte(&hir);
+        let starts = hir.properties().look_set_prefix().contains(Look::Start);
+        let longest = hir.properties().maximum_len().and_then(|longest| u8::try_from(longest).ok());
+        let longest = longest.unwrap_or(u8::MAX);
+        let anchored = starts.then_some(longest.into());
         let most = if words.is_empty() { machine::MAX_AUTOMATON } else { SMALL };
         match Before::compiled(pattern, Way::Backward, most) {
             Err(Problem::TooLarge { .. }) if !words.is_empty() => {
                 let forward = Before::compiled(pattern, Way::Forward, machine::MAX_AUTOMATON)?;
-                Ok(Before { words, needed, ..forward })
+                Ok(Before { words, needed, exact, longest, anchored, ..forward })
             }
-            backward => Ok(Before { needed, ..backward? }),
+            backward => Ok(Before { needed, exact, longest, anchored, ..backward? }),
         }
     }
 
     fn compiled(pattern: &str, way: Way, most: usize) -> Result<Before, Problem> {
         let dfa = machine::build_within(&[pattern], StartKind::Anchored, way, most)?;
         let start = start_after(&dfa, None);
-        Ok(Before { dfa, way, start, words: Vec::new(), needed: Vec::new() })
+        Ok(Before {
+            dfa,
+            way,
+            start,
+            words: Vec::new(),
+            needed: Vec::new(),
+            exact: false,
+            longest: 0,
+            anchored: None,
+        })
     }
 
     /// Whether the context stands right before a place. `seen` are the words before it.
@@ -95,6 +117,18 @@ impl Before {
     /// Heap bytes of the automaton.
     pub fn memory(&self) -> usize {
         self.dfa.memory_usage()
+    }
+}
+
+/// Whether a context is one byte of a class or the start of the text.
+fn is_byte(hir: &Hir) -> bool {
+    match hir.kind() {
+        HirKind::Look(look) => *look == Look::Start,
+        HirKind::Class(class) => hir.properties().maximum_len() == Some(1) && class.minimum_len() == Some(1),
+        HirKind::Literal(literal) => literal.0.len() == 1,
+        HirKind::Capture(capture) => is_byte(&capture.sub),
+        HirKind::Alternation(parts) => parts.iter().all(is_byte),
+        HirKind::Empty | HirKind::Repetition(_) | HirKind::Concat(_) => false,
     }
 }
 

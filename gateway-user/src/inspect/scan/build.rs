@@ -6,12 +6,12 @@ use super::arms::Arms;
 use super::before::Before;
 use super::engine::Code;
 use super::filter::{Filter, Sort, likelihood};
-use super::gate::Gate;
+use super::gates::{Beginning as Begins, Gates};
 use super::keywords::Keywords;
 use super::lead::Lead;
-use super::lists::Lists;
 use super::machine::{Kind, Machine};
 use super::need::{MOST_NEEDS, Need, Needed};
+use super::parallel;
 use crate::inspect::rules::{
     ByteSet, MAX_AFTER, Matcher, Problem, Rule, RuleError, RuleErrors, has_assertions, parse_bytes,
 };
@@ -33,7 +33,7 @@ const OFTEN: f32 = 1e-4;
 pub(super) struct Built {
     pub machines: Vec<Machine>,
     pub codes: Vec<Code>,
-    pub lists: [[Lists; 2]; 2],
+    pub gates: Gates,
     pub filters: [Filter; 2],
     pub needs: [Vec<Needed>; 2],
     pub befores: Vec<Before>,
@@ -84,25 +84,34 @@ pub(super) fn machines(rules: &[&Rule], cap: Action) -> Result<Built, RuleErrors
         errors: Vec::new(),
     };
     build.codes();
-    for group in build.groups() {
-        build.compile(group);
+    build.contexts();
+    for (group, kind) in parallel::map(&build.groups(), |group| build.compile(group)).into_iter().flatten() {
+        match kind {
+            Ok(kind) => build.place(kind, group),
+            Err(problem) => build.refuse(group.rules[0], problem),
+        }
     }
     if !build.errors.is_empty() {
         return Err(RuleErrors(build.errors));
     }
     let keywords = Keywords::new(build.befores.iter().map(|before| before.words.as_slice()))
         .map_err(|problem| RuleErrors::one("rules", None, problem))?;
-    build.arms = Arms::new(build.befores.iter().map(|before| before.needed.as_slice()));
+    build.arms = Arms::new(build.befores.iter().map(|before| (before.needed.as_slice(), before.longest)));
     let directions = [Direction::Request, Direction::Reply];
     let [(request, request_needs), (reply, reply_needs)] =
         directions.map(|direction| build.filter(direction));
-    let lists = [false, true].map(|inner| directions.map(|direction| build.lists(direction, inner)));
-    let machines = build.built.into_iter().map(|(machine, _)| machine).collect();
+    let (machines, groups): (Vec<Machine>, Vec<_>) = build.built.into_iter().unzip();
+    let begins = groups.iter().enumerate().filter_map(|(machine, group)| {
+        let group = group.as_ref()?;
+        let rules = group.rules.iter().map(|index| rules[index.get()]).collect();
+        Some(Begins { machine, rules, on: group.lanes.map(|lane| lane != Lane::Off) })
+    });
+    let gates = Gates::new(begins, &machines, &build.befores);
     let (filters, needs) = ([request, reply], [request_needs, reply_needs]);
     Ok(Built {
         machines,
         codes: build.codes,
-        lists,
+        gates,
         filters,
         needs,
         befores: build.befores,
@@ -141,46 +150,55 @@ impl Build<'_> {
     }
 
     fn codes(&mut self) {
+        for (place, code) in parallel::map(self.rules, |rule| Code::of(rule)).into_iter().enumerate() {
+            self.codes.push(code.unwrap_or_else(|problem| {
+                self.errors.push(RuleError::new("rules", Some(&self.rules[place].info.id), problem));
+                Code::default()
+            }));
+        }
+    }
+
+    fn lanes(&self, rule: &Rule) -> [Lane; 2] {
+        [Direction::Request, Direction::Reply].map(|direction| self.lane(rule, direction))
+    }
+
+    /// Compiles the contexts of the rules that are on; equal ones are one.
+    fn contexts(&mut self) {
+        let mut texts: Vec<(RuleIndex, &str)> = Vec::new();
         for (place, rule) in self.rules.iter().enumerate() {
-            match Code::of(rule) {
-                Ok(code) => self.codes.push(code),
-                Err(problem) => {
-                    self.codes.push(Code::default());
-                    self.refuse(RuleIndex(place as u16), problem);
+            let text = rule.before.as_deref().filter(|_| self.lanes(rule) != [Lane::Off; 2]);
+            if let Some(text) = text.filter(|text| texts.iter().all(|known| known.1 != *text)) {
+                texts.push((RuleIndex(place as u16), text));
+            }
+        }
+        let compiled = parallel::map(&texts, |(_, text)| Before::new(text));
+        for ((index, text), before) in texts.into_iter().zip(compiled) {
+            match before {
+                Ok(before) => {
+                    self.befores.push(before);
+                    self.texts.push(text.to_owned());
                 }
+                Err(problem) => self.refuse(index, problem),
             }
         }
     }
 
-    /// The number of a rule's context; equal ones are one. `None` also where it cannot be compiled.
-    fn before(&mut self, index: RuleIndex) -> Option<u16> {
-        let text = self.rules[index.get()].before.as_deref()?;
-        if let Some(known) = self.texts.iter().position(|known| known == text) {
-            return Some(known as u16);
-        }
-        match Before::new(text) {
-            Ok(before) => {
-                self.befores.push(before);
-                self.texts.push(text.to_owned());
-                Some((self.befores.len() - 1) as u16)
-            }
-            Err(problem) => {
-                self.refuse(index, problem);
-                None
-            }
-        }
+    /// The number of a rule's context; `None` also where it could not be compiled.
+    fn before(&self, rule: &Rule) -> Option<u16> {
+        let text = rule.before.as_deref()?;
+        self.texts.iter().position(|known| known == text).map(|number| number as u16)
     }
 
-    fn groups(&mut self) -> Vec<Group> {
+    fn groups(&self) -> Vec<Group> {
         let mut groups: Vec<Group> = Vec::new();
         for (place, rule) in self.rules.iter().enumerate() {
             let index = RuleIndex(place as u16);
-            let lanes = [Direction::Request, Direction::Reply].map(|direction| self.lane(rule, direction));
+            let lanes = self.lanes(rule);
             if lanes == [Lane::Off; 2] {
                 continue;
             }
             let beginning = beginning(rule);
-            let before = self.before(index);
+            let before = self.before(rule);
             let fits = |group: &&mut Group| {
                 let alike =
                     group.lanes == lanes && group.not_after == rule.not_after && group.before == before;
@@ -200,19 +218,23 @@ impl Build<'_> {
                 }),
             }
         }
+        // Machines with the same context stand together, so that it is looked at once.
+        groups.sort_by_key(|group| group.before);
         groups
     }
 
     /// Compiles a group, in halves when it is too large.
-    fn compile(&mut self, group: Group) {
-        match self.kind(&group) {
-            Ok(kind) => self.place(kind, group),
+    fn compile(&self, group: &Group) -> Vec<(Group, Result<Kind, Problem>)> {
+        match self.kind(group) {
             Err(Problem::TooLarge { .. }) if group.rules.len() > 1 => {
                 let (left, right) = group.rules.split_at(group.rules.len() / 2);
-                self.compile(Group { rules: left.to_vec(), ..group.clone() });
-                self.compile(Group { rules: right.to_vec(), ..group });
+                let half =
+                    |rules: &[RuleIndex]| self.compile(&Group { rules: rules.to_vec(), ..group.clone() });
+                let mut both = half(left);
+                both.extend(half(right));
+                both
             }
-            Err(problem) => self.refuse(group.rules[0], problem),
+            kind => vec![(group.clone(), kind)],
         }
     }
 
@@ -235,10 +257,8 @@ impl Build<'_> {
         let reach = group.rules.iter().map(|index| self.rule(*index).info.max_length).max().unwrap_or(0);
         let machine = self.built.len() as u16;
         let rules = group.rules.clone();
-        let rules_of: Vec<&Rule> = group.rules.iter().map(|rule| self.rules[rule.get()]).collect();
-        let gate = Some(Gate::new(&rules_of));
-        let machine_of = |kind| Machine { before: group.before, gate, ..Machine::new(kind, reach, enforces) };
-        self.built.push((machine_of(kind), Some(group.clone())));
+        let built = Machine { before: group.before, ..Machine::new(kind, reach, enforces) };
+        self.built.push((built, Some(group)));
         for index in rules {
             self.codes[index.get()].machine = machine;
             let rule = self.rules[index.get()];
@@ -275,6 +295,7 @@ impl Build<'_> {
     /// The filter of a direction, and what is needed where. Sets the bits of the machines.
     fn filter(&mut self, direction: Direction) -> (Filter, Vec<Needed>) {
         let mut leads = Vec::new();
+        let mut far = Vec::new();
         let mut owners = Vec::new();
         let mut needs: Vec<(usize, Need)> = Vec::new();
         for (number, (_, group)) in self.built.iter().enumerate() {
@@ -284,6 +305,7 @@ impl Build<'_> {
             };
             for index in &group.rules {
                 let rule = self.rules[index.get()];
+                let ahead = Lead::ahead(rule);
                 for lead in Lead::of(rule) {
                     let armed =
                         group.before.is_some_and(|it| !self.befores[usize::from(it)].needed.is_empty());
@@ -296,11 +318,12 @@ impl Build<'_> {
                         (false, None) => Sort::Free,
                     };
                     leads.push((lead, sort));
+                    far.push(ahead);
                     owners.push(number);
                 }
             }
         }
-        let (filter, bits) = Filter::new(&leads);
+        let (filter, bits) = Filter::new(&leads, &far);
         for ((owner, bit), (_, sort)) in owners.iter().zip(&bits).zip(&leads) {
             let machine = &mut self.built[*owner].0;
             machine.bits[direction as usize] |= bit;
@@ -309,22 +332,6 @@ impl Build<'_> {
             }
         }
         (filter, needs.into_iter().map(|(lead, need)| (need, bits[lead])).collect())
-    }
-
-    /// The machines that begin in a direction, by bit of the filter; with `inner` only those whose rules count inside
-    /// other encodings.
-    fn lists(&self, direction: Direction, inner: bool) -> Lists {
-        let mut lists = Lists::default();
-        for (number, (machine, group)) in self.built.iter().enumerate() {
-            let Some(group) = group.as_ref().filter(|group| group.lanes[direction as usize] != Lane::Off)
-            else {
-                continue;
-            };
-            if !inner || group.rules.iter().any(|rule| self.rule(*rule).counts_inside()) {
-                lists.add(number as u16, machine.bits[direction as usize]);
-            }
-        }
-        lists
     }
 }
 

@@ -11,8 +11,8 @@ use super::arms::Arms;
 use super::before::Before;
 use super::build;
 use super::filter::Filter;
+use super::gates::Gates;
 use super::keywords::Keywords;
-use super::lists::Lists;
 use super::machine::{self, Machine};
 use super::need::Needed;
 use crate::inspect::firewall::Firewall;
@@ -26,8 +26,7 @@ pub struct Engine {
     rules: Vec<RuleInfo>,
     codes: Vec<Code>,
     machines: Vec<Machine>,
-    /// By direction; then the same of the rules that count inside other encodings.
-    lists: [[Lists; 2]; 2],
+    gates: Gates,
     filters: [Filter; 2],
     needs: [Vec<Needed>; 2],
     befores: Vec<Before>,
@@ -112,7 +111,7 @@ impl Engine {
             codes: built.codes,
             rules: rules.iter().map(|rule| rule.info.clone()).collect(),
             machines: built.machines,
-            lists: built.lists,
+            gates: built.gates,
             filters: built.filters,
             needs: built.needs,
             befores: built.befores,
@@ -168,7 +167,7 @@ impl Engine {
     /// Bytes of all automata and tables.
     pub fn memory(&self) -> usize {
         self.machines.iter().map(Machine::memory).sum::<usize>()
-            + self.lists.iter().flatten().map(Lists::memory).sum::<usize>()
+            + self.gates.memory()
             + self.filters.iter().map(Filter::memory).sum::<usize>()
             + self.befores.iter().map(Before::memory).sum::<usize>()
             + self.keywords.memory()
@@ -180,9 +179,9 @@ impl Engine {
         &self.firewall
     }
 
-    /// The machines that begin; with `inner` only those of rules that [`Engine::counts_inside`].
-    pub(super) fn lists(&self, direction: Direction, inner: bool) -> &Lists {
-        &self.lists[usize::from(inner)][direction as usize]
+    /// Where machines may begin.
+    pub(super) fn gates(&self) -> &Gates {
+        &self.gates
     }
 
     #[inline(always)]

@@ -3,7 +3,7 @@
 //! Each bit stands for rules that begin alike. A bit that is set in the tables of all places around a byte says that
 //! one of its rules may begin there; all else cannot begin a match. What is found so is looked at exactly.
 
-use super::lead::{AHEAD, BEHIND, Lead, Set};
+use super::lead::{AHEAD, BEHIND, FAR, Lead, Set};
 
 /// Bits there are.
 const BITS: usize = 64;
@@ -26,6 +26,8 @@ pub(super) struct Filter {
     ahead: Box<[[u64; VALUES]; AHEAD]>,
     /// By place behind, and what stands there.
     behind: Box<[[u64; VALUES]; BEHIND]>,
+    /// By further place ahead, and the byte there: asked only where all of these agree.
+    far: Box<[[u64; 256]; FAR - AHEAD]>,
 }
 
 /// What stands before a text, the nearest first.
@@ -36,7 +38,7 @@ pub(super) const START: Behind = [Set::NONE as Place; BEHIND];
 
 impl Filter {
     /// Builds the tables; also returns the bit of each lead. Only leads of the same sort share a bit.
-    pub fn new(leads: &[(Lead, Sort)]) -> (Filter, Vec<u64>) {
+    pub fn new(leads: &[(Lead, Sort)], far: &[[Set; FAR]]) -> (Filter, Vec<u64>) {
         let mut clusters = Clusters::default();
         let mut order: Vec<usize> = (0..leads.len()).collect();
         let likely = |index: &usize| (leads[*index].1, likelihood(&leads[*index].0));
@@ -47,8 +49,16 @@ impl Filter {
         for index in order {
             bits[index] = 1 << clusters.take(&leads[index].0, leads[index].1);
         }
-        let mut filter =
-            Filter { ahead: Box::new([[0; VALUES]; AHEAD]), behind: Box::new([[0; VALUES]; BEHIND]) };
+        let mut filter = Filter {
+            ahead: Box::new([[0; VALUES]; AHEAD]),
+            behind: Box::new([[0; VALUES]; BEHIND]),
+            far: Box::new([[0; 256]; FAR - AHEAD]),
+        };
+        for (sets, bit) in far.iter().zip(&bits) {
+            for (table, set) in filter.far.iter_mut().zip(&sets[AHEAD..]) {
+                (0..256).filter(|byte| set.has(*byte)).for_each(|byte| table[byte] |= bit);
+            }
+        }
         filter.ahead[1..].iter_mut().for_each(|table| table[usize::from(END)] = u64::MAX);
         for (bit, cluster) in clusters.0.iter().enumerate() {
             for (table, set) in filter.ahead.iter_mut().zip(&cluster.lead.ahead) {
@@ -65,8 +75,31 @@ impl Filter {
     /// are [`BEHIND`] bytes of text before `at`, and [`AHEAD`]` - 1` behind `end`.
     #[inline]
     pub fn find(&self, text: &[u8], at: usize, end: usize, active: u64) -> (usize, u64) {
-        let (passed, bits) = self.pass(&text[at - BEHIND..end + AHEAD - 1], active);
-        (at + passed, bits)
+        let mut at = at;
+        loop {
+            let (passed, bits) = self.pass(&text[at - BEHIND..end + AHEAD - 1], active);
+            at += passed;
+            if bits == 0 {
+                return (at, 0);
+            }
+            let bits = self.beyond(&text[at..], bits);
+            if bits != 0 {
+                return (at, bits);
+            }
+            at += 1;
+        }
+    }
+
+    /// Those of `bits` that may begin at the start of `text` by what stands farther on.
+    #[inline]
+    fn beyond(&self, text: &[u8], mut bits: u64) -> u64 {
+        for (table, byte) in self.far.iter().zip(text.get(AHEAD..).unwrap_or_default()) {
+            bits &= table[usize::from(*byte)];
+            if bits == 0 {
+                break;
+            }
+        }
+        bits
     }
 
     /// The places of an edge where anything may begin, as bits from the lowest on.
@@ -131,7 +164,7 @@ impl Filter {
 
     /// Bytes of the tables.
     pub fn memory(&self) -> usize {
-        size_of_val(&*self.ahead) + size_of_val(&*self.behind)
+        size_of_val(&*self.ahead) + size_of_val(&*self.behind) + size_of_val(&*self.far)
     }
 }
 

@@ -1,12 +1,15 @@
 //! How the matches of a rule begin: which bytes stand at each of their first places, and at the places before.
 
-use regex_syntax::hir::{Class, Hir, HirKind};
+use regex_syntax::hir::{Class, Hir, HirKind, Look};
+use regex_syntax::utf8::{Utf8Range, Utf8Sequences};
 
 use crate::inspect::rules::{ByteSet, Matcher, Rule, is_continuation, parse_bytes};
 
 /// Places looked at from the start of a match on, and before it.
 pub(super) const AHEAD: usize = 4;
 pub(super) const BEHIND: usize = 2;
+/// Places looked at where those say that a match may begin.
+pub(super) const FAR: usize = 16;
 
 /// What may stand at one place: bytes, and [`Set::NONE`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,6 +119,7 @@ impl Spread {
     /// Takes in a part that may begin at the places `from`; returns where it may end.
     fn take(&mut self, hir: &Hir, from: u32) -> u32 {
         match hir.kind() {
+            HirKind::Look(Look::Start) if self.reversed => self.start(from),
             HirKind::Empty | HirKind::Look(_) => from,
             HirKind::Literal(literal) => {
                 let byte =
@@ -130,15 +134,9 @@ impl Spread {
                     (range.start()..=range.end()).for_each(|byte| set.add(usize::from(byte)));
                 }
             }),
-            // A character of up to four bytes, any of them.
-            HirKind::Class(Class::Unicode(_)) => {
-                let mut ends = 0;
-                (0..4).fold(from, |at, _| {
-                    let next = self.one(at, |set| *set = Set::FULL);
-                    ends |= next;
-                    next
-                });
-                ends
+            HirKind::Class(Class::Unicode(class)) => {
+                let ranges = class.iter().flat_map(|range| Utf8Sequences::new(range.start(), range.end()));
+                ranges.fold(0, |ends, sequence| ends | self.character(sequence.as_slice(), from))
             }
             HirKind::Repetition(repetition) => {
                 let most = repetition.max.unwrap_or(u32::MAX);
@@ -164,6 +162,26 @@ impl Spread {
             }
             HirKind::Concat(parts) => parts.iter().fold(from, |at, part| self.take(part, at)),
             HirKind::Alternation(parts) => parts.iter().fold(0, |ends, part| ends | self.take(part, from)),
+        }
+    }
+
+    /// The start of the text before each of the places `from`: from there on there is nothing.
+    fn start(&mut self, from: u32) -> u32 {
+        for place in (0..self.sets.len()).filter(|place| from >> place & 1 == 1) {
+            self.sets[place..].iter_mut().for_each(|set| set.add(Set::NONE));
+        }
+        0
+    }
+
+    /// A character, one byte of each range.
+    fn character(&mut self, ranges: &[Utf8Range], from: u32) -> u32 {
+        let reversed = self.reversed;
+        let one = |at, range: &Utf8Range| {
+            self.one(at, |set| (range.start..=range.end).for_each(|byte| set.add(usize::from(byte))))
+        };
+        match reversed {
+            true => ranges.iter().rev().fold(from, one),
+            false => ranges.iter().fold(from, one),
         }
     }
 
@@ -215,7 +233,8 @@ mod tests {
             ("(?:abd|c)x?y", "ac|bxy|.|.", "y|cdx"),
             ("(?i)ab{0,9}=", "Aa|=Bb|.|.", "=|ABab"),
             (r"x{3,}\b", "x|x|x|.", "x|x"),
-            ("(?u:[京a])x", ".|.|.|.", "x|."),
+            ("(?u:[\u{80}a])x", "a|x|.|.", "x|a"),
+            ("(?:^|b)a", "ab|.|.|.", "a|b"),
         ];
         for (pattern, ahead, behind) in cases {
             let hir = parse_bytes("pattern", pattern).expect(pattern);

@@ -9,7 +9,6 @@ use regex_automata::util::primitives::StateID;
 use regex_automata::util::{start, syntax};
 use regex_automata::{Anchored, MatchKind};
 
-use super::gate::Gate;
 use crate::inspect::RuleIndex;
 use crate::inspect::rules::{ByteSet, Problem, lead, word_ends};
 
@@ -41,8 +40,6 @@ pub(super) struct Machine {
     pub bits: [u64; 2],
     /// Which of the engine's contexts must stand before a candidate.
     pub before: Option<u16>,
-    /// Where candidates begin; `None` for what goes on behind a match.
-    pub gate: Option<Gate>,
     /// Whether it looks at the bytes around a match.
     pub assertions: bool,
 }
@@ -115,7 +112,7 @@ impl Machine {
             Kind::Tail(..) => 0,
             Kind::Words(words, _) => words.start(),
         };
-        Machine { kind, start, reach, enforces, bits: [0; 2], before: None, gate: None, assertions: false }
+        Machine { kind, start, reach, enforces, bits: [0; 2], before: None, assertions: false }
     }
 
     /// Steps over one byte. A match is noticed one byte after its end.
@@ -141,6 +138,22 @@ impl Machine {
                 if self.has_matched(*state) { Step::Match } else { special(dfa, next) }
             }
         }
+    }
+
+    /// Whether a candidate that begins with `text` dies in it, without a match.
+    #[inline]
+    pub fn dies_in(&self, text: &[u8]) -> bool {
+        let mut state = self.start;
+        // A match is noticed one byte after its end.
+        let longest = self.reach as usize + 1;
+        for byte in text.iter().take(longest) {
+            match self.step(&mut state, *byte) {
+                Step::Live => {}
+                Step::Match => return false,
+                Step::Dead => return true,
+            }
+        }
+        text.len() >= longest
     }
 
     /// Whether nothing can match any more.
@@ -209,8 +222,7 @@ impl Machine {
 
     /// Heap bytes of the automaton.
     pub fn memory(&self) -> usize {
-        let gate = self.gate.as_ref().map_or(0, Gate::memory);
-        gate + match &self.kind {
+        match &self.kind {
             Kind::Patterns(dfa, _) | Kind::Until(dfa, _) | Kind::After(dfa, _) => dfa.memory_usage(),
             Kind::Tail(..) => size_of::<ByteSet>(),
             Kind::Words(words, _) => words.trie.memory_usage() + words.last.len(),

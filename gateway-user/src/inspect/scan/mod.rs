@@ -12,15 +12,15 @@ mod build;
 mod candidate;
 mod engine;
 mod filter;
-mod gate;
+mod gates;
 mod history;
 mod keywords;
 mod lane;
 mod lead;
-mod lists;
 mod machine;
 mod need;
 mod next;
+mod parallel;
 mod share;
 
 #[cfg(test)]
@@ -31,7 +31,7 @@ mod tests;
 use arms::Armed;
 use candidate::{Accepted, Candidate};
 pub use engine::{Engine, Hold};
-use gate::Gate;
+use gates::Spot;
 use history::{History, Past};
 use keywords::Seen;
 use lane::{Lane, Match};
@@ -39,7 +39,6 @@ use next::Next;
 pub use share::Live;
 
 use crate::inspect::Finding;
-use crate::inspect::rules::is_continuation;
 use crate::wire::event::Direction;
 
 /// The state of one channel. Small: some hundred bytes, plus the text from the oldest live candidate on, which is
@@ -161,7 +160,7 @@ impl Pass {
             }
             let Some(&byte) = window.text.get(at) else { break };
             if at == begin {
-                self.begin(window, at, bits);
+                self.begin(window, at, bits, next.armed());
             }
             if !self.live.is_empty() {
                 self.step(window, window.base + at as u64, byte);
@@ -172,29 +171,22 @@ impl Pass {
     }
 
     /// Starts the candidates that the filter's `bits` and what stands before allow.
-    fn begin(&mut self, window: Window<'_>, at: usize, bits: u64) {
-        let lists = window.engine.lists(window.direction, self.inner);
+    fn begin(&mut self, window: Window<'_>, at: usize, bits: u64, armed: &Armed) {
         let past = Past { history: self.history.text(), text: &window.text[..at] };
-        let behind = past.reversed().find(|byte| !is_continuation(*byte));
-        let from = self.live.len();
+        let spot = Spot::new(past, &window.text[at..]);
+        let start = window.base + at as u64;
         // Rules with the same context often stand together.
         let mut last = (None, true);
-        let mut rest = bits;
-        while rest != 0 {
-            for &number in lists.take(&mut rest) {
+        for gate in window.engine.gates().all() {
+            let crowd = gate.of(window.direction as usize, self.inner, bits);
+            let mut crowd = gate.admit(gate.near(crowd, start, armed.contexts()), spot);
+            while let Some(place) = crowd.take() {
+                let number = gate.number(place);
                 let machine = window.engine.machine(number);
-                let admits = |gate: &Gate| gate.admits(behind, &window.text[at..]);
-                if !machine.gate.as_ref().is_some_and(admits) {
-                    continue;
+                if machine.before != last.0 {
+                    last = (machine.before, machine.before.is_none_or(|it| self.follows(window, at, it)));
                 }
-                if let Some(before) = machine.before
-                    && last.0 != machine.before
-                {
-                    last = (machine.before, self.follows(window, at, before));
-                }
-                let follows = machine.before.is_none() || last.1;
-                if follows && !self.live[from..].iter().any(|known| known.machine == number) {
-                    let start = window.base + at as u64;
+                if last.1 && !machine.dies_in(spot.text) {
                     self.live.push(Candidate { start, machine: number, state: machine.start, value: 0 });
                 }
             }
@@ -205,6 +197,9 @@ impl Pass {
     fn follows(&mut self, window: Window<'_>, at: usize, number: u16) -> bool {
         let past = Past { history: self.history.text(), text: &window.text[..at] };
         let before = &window.engine.befores()[usize::from(number)];
+        if before.exact {
+            return true;
+        }
         let keywords = window.engine.keywords();
         if !before.words.is_empty() {
             self.seen.catch_up(keywords, past, window.base + at as u64);

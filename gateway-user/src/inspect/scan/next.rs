@@ -124,6 +124,11 @@ impl<'a> Next<'a> {
         }
     }
 
+    /// What is armed at the place found last.
+    pub fn armed(&self) -> &Armed {
+        &self.armed
+    }
+
     /// What is armed at the end of the text.
     pub fn finish(mut self) -> Armed {
         self.arm(self.text.len());

@@ -1,9 +1,9 @@
 //! What passes over several views of one text have to do with each other: matches handed over, starts held open.
 
-use super::gate::Gate;
+use super::gates::Spot;
+use super::history::Past;
 use super::lane::Match;
 use super::{Pass, Window};
-use crate::inspect::rules::is_continuation;
 use crate::inspect::{Engine, RuleIndex};
 use crate::wire::event::Direction;
 
@@ -116,11 +116,10 @@ impl Pass {
 
     /// Whether a match may begin with `byte`, if it comes next.
     pub fn may_begin(&self, engine: &Engine, direction: Direction, byte: u8) -> bool {
-        let before = if self.kept.is_empty() { self.history.text() } else { &self.kept };
-        let before = before.iter().rev().copied().find(|byte| !is_continuation(*byte));
-        let admits = |gate: &Gate| gate.admits(before, &[byte]);
-        let mut machines = engine.lists(direction, self.inner).all().iter();
-        machines.any(|number| engine.machine(*number).gate.as_ref().is_some_and(admits))
+        let spot =
+            Spot::new(Past { history: self.history.text(), text: &self.kept }, std::slice::from_ref(&byte));
+        let mut gates = engine.gates().all().iter();
+        gates.any(|gate| gate.admit(gate.begin(direction as usize, self.inner), spot).take().is_some())
     }
 
     /// Whether nothing is open.
