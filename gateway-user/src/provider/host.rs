@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::provider::name::HostPattern;
-use crate::provider::path::PathPattern;
+use crate::provider::path::{PathPattern, may_move};
 use crate::wire::Dialect;
 use crate::wire::dialects;
 
@@ -202,14 +202,16 @@ impl Host {
     }
 
     /// What `method` on `path` is; a query behind `?` is left out of account. Unknown paths are read as `opaque`
-    /// inference, so that nothing passes unread; those asked for with GET, HEAD, OPTIONS or DELETE are control.
+    /// inference, so that nothing passes unread; those asked for with GET, HEAD, OPTIONS or DELETE are control. So are paths
+    /// that a server may take for another one (`/a/../b`).
     pub fn route(&self, method: &str, path: &str) -> Route {
         let path = path.split(['?', '#']).next().unwrap_or_default();
         let fits = |row: &&Row| {
             row.method.as_deref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(method))
                 && row.path.fits(path)
         };
-        let mut route = match self.provider.routes.iter().find(fits) {
+        let row = self.provider.routes.iter().find(fits).filter(|_| !may_move(path));
+        let mut route = match row {
             Some(row) => Route { model: row.path.model(path), ..row.route.clone() },
             None => unknown(method),
         };

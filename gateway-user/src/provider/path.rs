@@ -66,6 +66,13 @@ impl Segment {
     }
 }
 
+/// Whether a server may read `path` as another one: it has dot segments (RFC 3986 §5.2.4), or slashes in a segment.
+pub(super) fn may_move(path: &str) -> bool {
+    path.split('/').map(decoded).any(|segment| {
+        matches!(segment.as_str(), "." | "..") || segment.starts_with("..;") || segment.contains(['/', '\\'])
+    })
+}
+
 /// The text that a segment stands for (RFC 3986 §2.1).
 fn decoded(segment: &str) -> String {
     let mut bytes = Vec::with_capacity(segment.len());
@@ -94,6 +101,18 @@ fn segments(path: &str) -> Option<std::str::Split<'_, char>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn paths_that_may_be_others_are_known() {
+        for moved in ["/a/../b", "/a/%2e%2E/b", "/./a", "/a%2fb", "/a%5C..%5Cb", "/a/..;/b"] {
+            assert!(may_move(moved), "{moved}");
+        }
+        for plain in
+            ["/v1/chat/completions", "/v1/models/gpt-4.1", "/models/a%3Ab:generate", "/.well-known/x", "/"]
+        {
+            assert!(!may_move(plain), "{plain}");
+        }
+    }
 
     #[test]
     fn paths_fit_and_name_models() {

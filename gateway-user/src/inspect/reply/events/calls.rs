@@ -11,6 +11,8 @@ impl Events {
         let Some(gate) = &mut self.gate else { return Vec::new() };
         gate.event(self.dialect, payload, &self.reading, marks, self.sent.resumes);
         let mut bits = gate.bits();
+        // What is refused here and cannot be replaced stays here.
+        self.sealed |= gate.stop.is_some();
         self.refuse();
         if let Some(gate) = &mut self.gate {
             gate.edits(&mut bits, &mut self.scratch.edits);
