@@ -39,7 +39,6 @@ use next::Next;
 pub use share::Live;
 
 use crate::inspect::Finding;
-use crate::inspect::rules::is_continuation;
 use crate::wire::event::Direction;
 
 /// The state of one channel. Small: some hundred bytes, plus the text from the oldest live candidate on, which is

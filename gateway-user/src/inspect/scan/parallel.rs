@@ -18,7 +18,7 @@ pub(super) fn map<T: Sync, R: Send>(things: &[T], work: impl Fn(&T) -> R + Sync)
         std::iter::from_fn(take).collect::<Vec<_>>()
     };
     let mut done: Vec<(usize, R)> = thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(&turn)).collect();
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(turn)).collect();
         let mut done = turn();
         for other in others {
             match other.join() {
