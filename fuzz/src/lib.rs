@@ -8,8 +8,11 @@ mod targets;
 
 use targets::{bodies, escapes, files, framing, scans, sockets, streams};
 
+/// Takes any bytes.
+pub type Target = fn(&[u8]);
+
 /// Every target, by name.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+pub const TARGETS: &[(&str, Target)] = &[
     ("json", bodies::json),
     ("request", bodies::request),
     ("reply", bodies::reply),
@@ -26,6 +29,6 @@ pub const TARGETS: &[(&str, fn(&[u8]))] = &[
 ];
 
 /// The target with this name.
-pub fn target(name: &str) -> Option<fn(&[u8])> {
+pub fn target(name: &str) -> Option<Target> {
     TARGETS.iter().find(|(known, _)| *known == name).map(|(_, target)| *target)
 }

@@ -46,7 +46,7 @@ fn said(reply: &Reply) -> String {
     let events = text.lines().filter_map(|line| line.strip_prefix("data: "));
     let mut values: Vec<Value> = events.filter_map(|event| serde_json::from_str(event).ok()).collect();
     values.extend(serde_json::from_str(&text).ok());
-    values.iter().map(|value| collected(value)).collect()
+    values.iter().map(collected).collect()
 }
 
 fn collected(value: &Value) -> String {

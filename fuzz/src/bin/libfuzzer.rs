@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-static TARGET: LazyLock<fn(&[u8])> = LazyLock::new(|| {
+static TARGET: LazyLock<gateway_fuzz::Target> = LazyLock::new(|| {
     let name = std::env::var("FUZZ_TARGET").expect("FUZZ_TARGET names a target; run `cargo xtask fuzz`");
     gateway_fuzz::target(&name).unwrap_or_else(|| panic!("no fuzz target is called {name}"))
 });

@@ -17,16 +17,23 @@ pub fn framing(data: &[u8]) {
         let mut all = Vec::new();
         for piece in pieces {
             framer.push(Bytes::copy_from_slice(piece));
-            while let Ok(Some(place)) = framer.next_event() {
-                all.push(framer.buffer().slice(place));
+            loop {
+                match framer.next_event() {
+                    Ok(Some(place)) => all.push(framer.buffer().slice(place)),
+                    Ok(None) => break,
+                    // Nothing is read behind what cannot be.
+                    Err(_) => return (all, false),
+                }
             }
         }
         all.push(framer.rest());
-        all
+        (all, true)
     };
-    let whole = events(&[text]);
-    assert_eq!(whole.concat(), text);
-    assert_eq!(events(&pieces), whole);
+    let (whole, read) = events(&[text]);
+    if read {
+        assert_eq!(whole.concat(), text);
+    }
+    assert_eq!(events(&pieces), (whole, read));
 }
 
 /// A decoder ends in text or an error, within its bounds.

@@ -291,8 +291,12 @@ fn shapes_and_syntax_are_told_with_their_place() {
         &["1:15: `5` is not a time such as 12h or 30d, from 60 to 31536000 s"],
     );
     check("token", "rules: {actions: {email: {reply: tokenize}}}\n", &["`tokenize` is for requests"]);
-    check("sandbox", "tools: {policy: fs_safe}\n", &["1:17: fs_safe needs the folder", "`tools.sandbox`"]);
-    check("policy", "tools: {policy: fs_save}\n", &["1:17: `fs_save` is none of", "did you mean `fs_safe`?"]);
+    check(
+        "sandbox",
+        "tools: {policy: fs_safe}\n",
+        &["1:17: fs_safe needs the folder in which paths must lie"],
+    );
+    check("policy", "tools: {policy: fs_save}\n", &["did you mean `fs_safe`?"]);
     check("argument", "tools: {arguments: [{tool: x, argument: y}]}\n", &["needs `allow` or `deny`"]);
     check("no argument", "tools: {arguments: [{deny: x}]}\n", &["needs `argument`"]);
     check(

@@ -98,9 +98,13 @@ pub struct ArgumentRule {
 ///
 /// # Errors
 /// When it is no regular expression.
-pub fn argument_pattern(pattern: &str) -> Result<Regex, BuildError> {
+pub fn argument_pattern(pattern: &str) -> Result<Regex, Box<BuildError>> {
     let syntax = syntax::Config::new().unicode(false).utf8(false);
-    Regex::builder().configure(Regex::config().utf8_empty(false)).syntax(syntax).build(pattern)
+    Regex::builder()
+        .configure(Regex::config().utf8_empty(false))
+        .syntax(syntax)
+        .build(pattern)
+        .map_err(Box::new)
 }
 
 pub(super) fn rounds(node: &Node) -> Read<Option<u32>> {

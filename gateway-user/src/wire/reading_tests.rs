@@ -88,14 +88,17 @@ fn anthropic_events_are_read() {
 }
 
 #[test]
-fn payloads_are_text_only_where_their_source_says_so() {
+fn payloads_are_text_or_base64_as_their_source_says() {
     let document = |kind: &str| {
         format!(
             r#"{{"messages":[{{"role":"user","content":[{{"type":"document","source":{{"data":"QUJD","type":"{kind}"}}}},{{"text":"t"}}]}}]}}"#
         )
     };
-    check(Anthropic.request(), &document("text"), &["User 0/0 0: QUJD", "User 0/0 0: t"]);
-    assert_eq!(check(Anthropic.request(), &document("base64"), &["User 0/0 0: t"]).facts.payload, 4);
+    let pieces = ["User 0/0 0: QUJD", "User 0/0 0: t"];
+    let text = check(Anthropic.request(), &document("text"), &pieces);
+    assert_eq!((text.pieces[0].form, text.facts.payload), (Form::Text, 0));
+    let encoded = check(Anthropic.request(), &document("base64"), &pieces);
+    assert_eq!((encoded.pieces[0].form, encoded.facts.payload), (Form::Base64, 4));
 }
 
 #[test]

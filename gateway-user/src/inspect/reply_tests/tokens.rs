@@ -32,7 +32,7 @@ fn token(value: &str) -> String {
 fn examples() -> Vec<String> {
     let [a, b] = both();
     vec![
-        format!("write to {a}{b}, not [x] [TODO] [TEST_NUMBER_REDACTED]"),
+        format!("write to {a}{b}, not [x] [NOTE] [TEST_NUMBER_REDACTED]"),
         format!("[[{a}] [TEST_NUMBER_0123456789] [A{b}"),
         format!("{a} and {}", &b[..7]),
         format!("nothing [at] all [{a}"),
@@ -179,7 +179,7 @@ fn nothing_waits_that_is_no_token() {
         machine.push(Bytes::from(delta(text)), &mut out);
         machine.held()
     };
-    for text in ["Hello ", "world (see 1", ") ] TODO", "A_B"] {
+    for text in ["Hello ", "world (see 1", ") ] NOTE", "A_B"] {
         assert_eq!(held(text), 0, "{text}");
     }
     assert_eq!(held("list["), delta("list[").len());

@@ -159,7 +159,7 @@ fn tokens_are_found_at_every_split_and_nothing_else_is_held() {
     let tokens = tokens("app", 0);
     let (a, b) = (given(&tokens, "email", "tom@example.org"), given(&tokens, "name", "Zo\u{eb} \"Z\"\n"));
     let text =
-        format!("x [{a}{b}[[{a}]] [TODO] [ [A[{b} [EMAIL_REDACTED] [EMAIL_0123456789] \u{dc}{a}{}", &b[..9]);
+        format!("x [{a}{b}[[{a}]] [NOTE] [ [A[{b} [EMAIL_REDACTED] [EMAIL_0123456789] \u{dc}{a}{}", &b[..9]);
     let expected = text.replace(&a, "tom@example.org").replace(&b, "Zo\u{eb} \"Z\"\n");
     let bytes = text.as_bytes();
     let run = |pieces: &[&[u8]]| {

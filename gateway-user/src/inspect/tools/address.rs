@@ -242,12 +242,16 @@ fn is_public_v6(text: &str) -> bool {
 
 fn is_public_v4(address: Ipv4Addr) -> bool {
     let [a, b, c, d] = address.octets();
-    let local = match (a, b, c) {
-        (0 | 10 | 127 | 224.., ..) => true,
-        (100, 64..=127, _) | (169, 254, _) | (172, 16..=31, _) | (192, 168, _) | (198, 18 | 19, _) => true,
-        (192, 0, 0 | 2) | (192, 88, 99) | (198, 51, 100) | (203, 0, 113) => true,
-        _ => false,
-    };
+    let reserved = matches!((a, b, c), (192, 0, 0 | 2) | (192, 88, 99) | (198, 51, 100) | (203, 0, 113));
+    let local = matches!(
+        (a, b),
+        (0 | 10 | 127 | 224.., _)
+            | (100, 64..=127)
+            | (169, 254)
+            | (172, 16..=31)
+            | (192, 168)
+            | (198, 18 | 19)
+    );
     // Azure's metadata service has a public address.
-    !local && (a, b, c, d) != (168, 63, 129, 16)
+    !local && !reserved && (a, b, c, d) != (168, 63, 129, 16)
 }

@@ -223,8 +223,7 @@ fn every_checksum_has_a_sample() {
     const MORE: [&str; 4] = ["phone", "phone_world", "phone_plan", "date"];
     for check in CHECKS.iter().copied().flatten() {
         // Those of credentials are tried beside their code: no digit of theirs is a checksum.
-        let sampled =
-            SAMPLES.iter().any(|(name, _)| *name == check.0) || credentials::CHECKS.contains(&check);
+        let sampled = SAMPLES.iter().any(|(name, _)| *name == check.0) || credentials::CHECKS.contains(check);
         assert!(sampled || WITHOUT.contains(&check.0) || MORE.contains(&check.0), "{}", check.0);
     }
     for (name, value) in [

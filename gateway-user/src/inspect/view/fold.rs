@@ -151,7 +151,8 @@ mod tests {
     #[test]
     fn disguises_are_found() {
         let soft = format!("{}=\nx", "a".repeat(75));
-        let cases: [(&str, Option<(usize, usize, Fold)>); 14] = [
+        type Case<'t> = (&'t str, Option<(usize, usize, Fold)>);
+        let cases: [Case<'_>; 14] = [
             ("plain text, 100 % sure", None),
             ("a%41", Some((1, 3, Fold::To(b'A')))),
             ("a%2541", Some((1, 3, Fold::To(b'%')))),

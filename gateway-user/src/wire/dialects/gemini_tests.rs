@@ -27,6 +27,7 @@ fn requests_are_read_in_either_case_and_as_list_or_item() {
         ],"systemInstruction":{"parts":[{"text":"be brief"}]}}"#,
         &[
             (user, "hi"),
+            (user, "AAAA"),
             (Kind::Thinking, "hm"),
             (model, "yes"),
             (Kind::ToolArguments, "find"),

@@ -42,6 +42,7 @@ fn requests_are_read_item_by_item() {
             (Kind::ToolArguments, "find"),
             (Kind::ToolArguments, "{}"),
             (Kind::ToolResult, "found"),
+            (Kind::User, "data:image/png;base64,AAAA"),
             (Kind::ToolDefinition, "find"),
             (Kind::ToolDefinition, "Finds"),
         ],

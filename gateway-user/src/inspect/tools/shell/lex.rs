@@ -3,9 +3,12 @@
 //! It is no shell: it finds every command that may run, in the order in which they stand, with the words each gets as far
 //! as they can be known from the text. Substitutions, subshells, functions and here-documents give commands of their own.
 
+mod variables;
+
 use std::collections::HashMap;
 
 use crate::inspect::tools::shell::words::Word;
+use variables::assignment;
 
 /// Most commands of one script.
 pub const MOST_COMMANDS: usize = 4096;
@@ -382,42 +385,7 @@ impl Lexer {
         Ok(())
     }
 
-    /// `for NAME in WORDS` and `read NAME` give variables values.
-    fn bind(&mut self, command: &Command) {
-        let text = |at: usize| command.words.get(at).map_or("", |word| word.text.as_str());
-        match text(0) {
-            "for" | "select" => {
-                let values = command.words.iter().skip(3);
-                let known = values.clone().all(|word| !word.unknown);
-                let values =
-                    if known { values.map(|word| word.text.clone()).take(16).collect() } else { vec![] };
-                self.variables.insert(text(1).to_owned(), values);
-            }
-            "export" | "declare" | "local" | "readonly" | "typeset" => {
-                for (name, value) in command.words.iter().skip(1).filter_map(assignment) {
-                    let values = if value.unknown { vec![] } else { vec![value.text] };
-                    self.variables.insert(name, values);
-                }
-            }
-            "read" | "mapfile" | "readarray" => {
-                for word in command.words.iter().skip(1) {
-                    self.variables.insert(word.text.clone(), vec![]);
-                }
-            }
-            _ => {}
-        }
-    }
-
     pub(super) fn peek(&self, ahead: usize) -> Option<char> {
         self.text.get(self.at + ahead).copied()
     }
-}
-
-/// A word that gives a variable a value.
-fn assignment(word: &Word) -> Option<(String, Word)> {
-    let (name, value) = word.text.split_once('=')?;
-    let name = name.strip_suffix('+').unwrap_or(name);
-    let sound = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    let is_name = !name.is_empty() && !name.as_bytes()[0].is_ascii_digit() && name.bytes().all(sound);
-    is_name.then(|| (name.to_owned(), Word { text: value.to_owned(), ..word.clone() }))
 }

@@ -100,6 +100,6 @@ fn jmbg(value: &[u8]) -> bool {
     exactly::<13>(value).is_some_and(|all| {
         let check = (11 - weigh(&all, &[7, 6, 5, 4, 3, 2, 7, 6, 5, 4, 3, 2]) % 11) % 11;
         let year = number(&all[4..7]);
-        is_day_month(&all, 0) && (year < 100 || year > 850) && check == all[12]
+        is_day_month(&all, 0) && !(100..=850).contains(&year) && check == all[12]
     })
 }
