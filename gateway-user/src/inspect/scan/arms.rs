@@ -154,12 +154,11 @@ pub(super) struct Armed {
 }
 
 impl Armed {
-    /// Takes in the words at `at`, which stands at `start` in the channel; what stands before a text that was decoded
-    /// stands before 0.
-    fn note(&mut self, arms: &Arms, text: &[u8], at: usize, start: i64) {
+    /// Takes in the words at `at` of a text, whose byte at `first` has the place `base` in the channel.
+    fn note(&mut self, arms: &Arms, text: &[u8], at: usize, (first, base): (usize, u64)) {
         for context in arms.at(text, at).flat_map(|word| &word.contexts) {
-            let until = start + i64::from(arms.reaches[usize::from(*context)]);
-            let Ok(until) = u64::try_from(until) else { continue };
+            let reach = usize::from(arms.reaches[usize::from(*context)]);
+            let until = base + (at + reach).saturating_sub(first) as u64;
             match self.contexts.iter_mut().find(|known| known.0 == *context) {
                 Some(known) => known.1 = known.1.max(until),
                 None => self.contexts.push((*context, until)),
@@ -169,7 +168,7 @@ impl Armed {
 
     /// Takes in the words at `at`; `base` is the place of `text` in the channel.
     pub fn arm(&mut self, arms: &Arms, text: &[u8], at: usize, base: u64) {
-        self.note(arms, text, at, (base + at as u64) as i64);
+        self.note(arms, text, at, (0, base));
     }
 
     /// Takes in the words that began in text let go, and end in or right before `text`.
@@ -186,7 +185,8 @@ impl Armed {
         let near = &near[..before + after];
         let mut at = arms.next(near, 0);
         while at < before {
-            self.note(arms, near, at, base as i64 + at as i64 - before as i64);
+            // What stands before a text of its own has no place in it: count from its start.
+            self.note(arms, near, at, (before, base));
             at = arms.next(near, at + 1);
         }
     }
